@@ -1,0 +1,1 @@
+"""Pictures, sentences and identities: what is learned from and searched in."""

@@ -1,0 +1,60 @@
+"""From pairs to batches. A batcher is the collate function of the DataLoader, nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from tipr.data.augment import Augmentation
+from tipr.data.images import ImageTransform, open_image
+from tipr.data.pairs import Batch, Pair
+from tipr.data.text import Tokenizer
+
+
+class PixelCache:
+    """Pictures decoded and resized once, kept as bytes while they fit into `limit` bytes."""
+
+    def __init__(self, transform: ImageTransform, limit: int = 4 << 30) -> None:
+        self.transform, self._limit, self._used = transform, limit, 0
+        self._kept: dict[Path, UInt8[Tensor, "3 H W"]] = {}
+
+    def __call__(self, path: Path) -> UInt8[Tensor, "3 H W"]:
+        pixels = self._kept.get(path)
+        if pixels is None:
+            pixels = self.transform.resized(open_image(path))
+            if self._used + pixels.nbytes <= self._limit:
+                self._kept[path], self._used = pixels, self._used + pixels.nbytes
+        return pixels
+
+
+class PairBatcher:
+    """The plain batcher: one row per pair; with an augmentation when training."""
+
+    def __init__(
+        self,
+        transform: ImageTransform,
+        tokenizer: Tokenizer,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.pixels = PixelCache(transform)
+        self.transform, self.tokenizer, self.augmentation = transform, tokenizer, augmentation
+
+    def __call__(self, pairs: Sequence[Pair]) -> Batch:
+        images = torch.stack([self.pixels(p.image) for p in pairs]).float() / 255
+        captions = [p.caption for p in pairs]
+        if self.augmentation is not None:
+            flipped = torch.rand(len(pairs)) < self.augmentation.flip
+            images = self.augmentation.images(images, flipped)
+            captions = [
+                self.augmentation.caption(caption, bool(flip))
+                for caption, flip in zip(captions, flipped, strict=True)
+            ]
+        return Batch(
+            images=self.transform.normalised(images),
+            tokens=self.tokenizer(captions),
+            person_ids=torch.tensor([p.person_id for p in pairs]),
+        )

@@ -1,0 +1,1 @@
+"""Rendered people with known attributes, and sentences about what each picture shows."""

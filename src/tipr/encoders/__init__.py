@@ -1,0 +1,1 @@
+"""Networks: images or token ids in, embeddings out."""

@@ -1,0 +1,1 @@
+"""How good an encoder is at finding people, measured the way a user searches."""

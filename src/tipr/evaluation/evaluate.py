@@ -1,0 +1,51 @@
+"""The protocol: unique images against all captions, through the same door as a user's search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tipr.data.pairs import Pair
+from tipr.embedder import Embedder
+from tipr.evaluation.metrics import RetrievalMetrics, retrieval_metrics
+
+
+@dataclass(frozen=True)
+class Report:
+    """Text-to-image (`t2i`, the task) and image-to-text (`i2t`) retrieval on one split."""
+
+    t2i: RetrievalMetrics
+    i2t: RetrievalMetrics
+    persons: int
+
+    @property
+    def chance(self) -> float:
+        """R@1 of a guess among the split's people."""
+        return 1 / self.persons
+
+    def to_json(self) -> dict[str, Any]:
+        return {"t2i": self.t2i.to_json(), "i2t": self.i2t.to_json(), "persons": self.persons}
+
+
+def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
+    """Scores a split; the gallery is its unique images, the queries are all its captions.
+
+    Raises:
+        ValueError: the split is empty, or no query has a match.
+    """
+    if not pairs:
+        raise ValueError("the split is empty; choose another with --split")
+    gallery = {pair.image_id: pair for pair in pairs}
+    images = torch.from_numpy(embedder.embed_images([p.image for p in gallery.values()]))
+    texts = torch.from_numpy(embedder.embed_texts([p.caption for p in pairs]))
+    image_ids = torch.tensor([p.person_id for p in gallery.values()])
+    text_ids = torch.tensor([p.person_id for p in pairs])
+    similarity = texts @ images.T
+    return Report(
+        t2i=retrieval_metrics(similarity, text_ids, image_ids),
+        i2t=retrieval_metrics(similarity.T, image_ids, text_ids),
+        persons=len(set(image_ids.tolist())),
+    )

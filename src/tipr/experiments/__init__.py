@@ -1,0 +1,1 @@
+"""Which values go together: one function per experiment, named `module:function`."""

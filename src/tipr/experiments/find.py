@@ -1,0 +1,67 @@
+"""From a name to an experiment: `clip_sdm:small`, or `./mine.py:ablation` for one's own."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+import tipr.experiments
+from tipr.training.experiment import Experiment
+
+
+def experiment_names() -> list[str]:
+    """Every experiment of the package."""
+    found = []
+    for info in pkgutil.iter_modules(tipr.experiments.__path__):
+        if info.name != "find":
+            module = importlib.import_module(f"tipr.experiments.{info.name}")
+            found += [f"{info.name}:{name}" for name in _functions(module)]
+    return found
+
+
+def find_experiment(name: str) -> Experiment:
+    """Raises ValueError, with the closest name, when there is no such experiment."""
+    module, colon, function = name.rpartition(":")
+    if not colon:
+        raise ValueError(f"{name!r} is no experiment; its form is MODULE:FUNCTION{_hint(name)}")
+    if module.endswith(".py"):
+        return _called(_from_file(Path(module)), function, name)
+    if name not in experiment_names():
+        raise ValueError(f"there is no experiment {name!r}{_hint(name)}; `tipr show` lists them")
+    return _called(importlib.import_module(f"tipr.experiments.{module}"), function, name)
+
+
+def _functions(module: ModuleType) -> list[str]:
+    members = inspect.getmembers(module, inspect.isfunction)
+    return [n for n, f in members if f.__module__ == module.__name__ and not n.startswith("_")]
+
+
+def _hint(name: str) -> str:
+    near = get_close_matches(name, experiment_names(), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _called(module: ModuleType, function: str, name: str) -> Experiment:
+    make = getattr(module, function, None)
+    if not callable(make):
+        raise ValueError(f"{name}: the file defines no function {function!r}")
+    experiment = make()
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"{name} returns {type(experiment).__name__}, not an Experiment")
+    return experiment

@@ -1,0 +1,32 @@
+"""What has been indexed: vectors with their records on disk, and searching them with a sentence."""
+
+from tipr.gallery.gallery import (
+    EmbedderLike,
+    Gallery,
+    GalleryError,
+    Manifest,
+    NotAGallery,
+    StaleGallery,
+)
+from tipr.gallery.indexing import IndexReport, index_folders
+from tipr.gallery.searcher import Searcher
+from tipr.gallery.sheet import contact_sheet
+from tipr.gallery.store import Hit, MemoryStore, Record, Store, StoreError
+
+__all__ = [
+    "EmbedderLike",
+    "Gallery",
+    "GalleryError",
+    "Hit",
+    "IndexReport",
+    "Manifest",
+    "MemoryStore",
+    "NotAGallery",
+    "Record",
+    "Searcher",
+    "StaleGallery",
+    "Store",
+    "StoreError",
+    "contact_sheet",
+    "index_folders",
+]

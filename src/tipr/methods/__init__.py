@@ -1,0 +1,1 @@
+"""Ways to train an encoder, one published method per file."""

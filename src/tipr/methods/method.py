@@ -1,0 +1,25 @@
+"""A method is an encoder plus what it is trained to do. Only the encoder outlives training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from tipr.data.pairs import Batch
+from tipr.encoders.encoder import Encoder
+
+
+class Method(nn.Module, ABC):
+    encoder: Encoder
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted terms of the loss, by name; training minimises their sum."""
+
+
+class MethodConfig(Protocol):
+    def build(self, encoder: Encoder, num_persons: int) -> Method:
+        """The method around this encoder, for a training split of `num_persons` people."""
+        ...

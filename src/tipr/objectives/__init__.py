@@ -1,0 +1,1 @@
+"""Formulas on tensors that say how well images and sentences agree."""

@@ -1,0 +1,86 @@
+"""Everything one run depends on, in one typed value."""
+
+from __future__ import annotations
+
+import json
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from tipr.data.augment import Augmentation
+from tipr.data.text import OWN_MERGES
+from tipr.encoders.catalogue import EncoderConfig
+from tipr.methods.method import MethodConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    root: Path | None = None  # where the dataset lies; `--data` on the command line
+    batch_size: int = 64
+    merges: Path = OWN_MERGES
+    text_length: int = 64
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    workers: int = 0  # 0 keeps decoded pictures in this process
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    epochs: int
+    lr: float
+    head_lr: float  # for everything that is not the encoder
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    validate_every: int = 1  # epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    encoder: EncoderConfig
+    method: MethodConfig
+    optim: OptimConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    seed: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(typing.cast(Any, self)), indent=2, default=str) + "\n"
+
+
+def changed(value: Any, path: str, text: str) -> Any:
+    """The dataclass with one field set from text: `optim.epochs`, `3`.
+
+    Raises:
+        ValueError: there is no such field, or the text does not fit its type.
+    """
+    name, _, rest = path.partition(".")
+    names = [f.name for f in fields(value)] if is_dataclass(value) else []
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
+        raise ValueError(f"there is no setting {name!r}; {advice}")
+    before = getattr(value, name)
+    after = changed(before, rest, text) if rest else _parsed(name, before, text)
+    return replace(value, **{name: after})
+
+
+def _parsed(name: str, before: Any, text: str) -> Any:
+    """`text` as a value of the same type as `before`."""
+    if is_dataclass(before):
+        raise ValueError(f"{name} has settings of its own; set one of them, as {name}.FIELD=VALUE")
+    if before is None or isinstance(before, Path):
+        return Path(text)
+    if isinstance(before, str):
+        return text
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if isinstance(before, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(before, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(before):
+        raise ValueError(f"{name} is {before!r} now; {text!r} is no {type(before).__name__}")
+    return value

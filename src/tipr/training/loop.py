@@ -1,0 +1,177 @@
+"""The training loop. It knows a `Method`, never which one."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from tipr.data.batching import PairBatcher
+from tipr.data.images import ImageTransform
+from tipr.data.pairs import Batch, Dataset, Pair, contiguous
+from tipr.data.readers import read_dataset
+from tipr.data.text import Tokenizer
+from tipr.embedder import Embedder, pick_device
+from tipr.evaluation.evaluate import evaluate
+from tipr.methods.method import Method
+from tipr.training.checkpoint import State
+from tipr.training.experiment import Experiment, OptimConfig
+from tipr.training.log import Log, watched
+
+
+def train(
+    experiment: Experiment, out: Path, *, resume: bool = False, device: str = "auto",
+    tensorboard: bool = False,
+) -> Embedder:  # fmt: skip
+    """Trains one experiment into the folder `out` and returns the encoder best on validation.
+
+    `out` holds `experiment.json`, `metrics.jsonl`, `last.pt` and the bundle `best/`.
+
+    Raises:
+        DatasetError: the dataset cannot be read.
+        ValueError: `out` already holds a run (continue with `resume`), or the data is unfit.
+    """
+    dataset = _dataset(experiment)
+    pairs, num_persons = contiguous(dataset.train)
+    _open_run(experiment, out, resume)
+    torch.manual_seed(experiment.seed)
+    encoder = experiment.encoder.build()
+    tokenizer = Tokenizer.load(experiment.data.merges, experiment.data.text_length)
+    embedder = Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, str(out))
+    method = experiment.method.build(encoder, num_persons).to(pick_device(device))
+    loader = _loader(experiment, pairs, embedder)
+    state = _state(method, experiment.optim, len(loader))
+    if resume:
+        state.load(out / "last.pt")
+    log = Log(out, tensorboard)
+    while state.epoch < experiment.optim.epochs:
+        terms = train_epoch(state, loader, experiment, embedder.device)
+        state.epoch += 1
+        log.write("train", state.epoch, terms)
+        _select(state, embedder, dataset.val, experiment.optim, log, out)
+        state.save(out / "last.pt")
+    return Embedder.load(out, device)
+
+
+def train_epoch(
+    state: State, loader: DataLoader[Pair], experiment: Experiment, device: torch.device
+) -> dict[str, float]:
+    """One pass over the training pairs; the mean of every term of the loss."""
+    state.method.train()
+    total: dict[str, float] = {}
+    label = f"epoch {state.epoch + 1}/{experiment.optim.epochs}"
+    shown: dict[str, float] = {}
+    for batch in watched(loader, label, len(loader), shown):
+        terms = train_step(state, batch.to(device), experiment.optim.clip_norm)
+        shown.update(terms)
+        for name, value in terms.items():
+            total[name] = total.get(name, 0.0) + value
+    means = {name: value / len(loader) for name, value in total.items()}
+    return {**means, "lr": state.optimizer.param_groups[0]["lr"]}
+
+
+def train_step(state: State, batch: Batch, clip_norm: float) -> dict[str, float]:
+    """One update of all parameters; the value of every term of the loss before it."""
+    with _precision(batch.images.device):
+        terms = state.method(batch)
+        loss = torch.stack(list(terms.values())).sum()
+    values = {name: value.detach().item() for name, value in terms.items()}
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"the loss is no longer a number ({values}); lower optim.lr")
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.method.parameters(), clip_norm)
+    state.optimizer.step()
+    state.scheduler.step()
+    return values
+
+
+def build_optimizer(method: Method, config: OptimConfig) -> torch.optim.Optimizer:
+    """The encoder at `lr`, everything else at `head_lr`; biases and norms do not decay."""
+    encoder = set(method.encoder.parameters())
+    groups = []
+    for lr, members in (
+        (config.lr, [p for p in method.parameters() if p in encoder]),
+        (config.head_lr, [p for p in method.parameters() if p not in encoder]),
+    ):
+        trained = [p for p in members if p.requires_grad]
+        matrices = [p for p in trained if p.ndim > 1]
+        others = [p for p in trained if p.ndim <= 1]
+        groups.append({"params": matrices, "lr": lr, "weight_decay": config.weight_decay})
+        groups.append({"params": others, "lr": lr, "weight_decay": 0.0})
+    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98))
+
+
+def schedule(step: int, warmup: int, total: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+
+
+def _state(method: Method, config: OptimConfig, steps: int) -> State:
+    optimizer = build_optimizer(method, config)
+    warmup, total = round(config.warmup_epochs * steps), config.epochs * steps
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: schedule(step, warmup, total)
+    )
+    return State(method, optimizer, scheduler)
+
+
+def _precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the device multiplies it natively; full precision elsewhere."""
+    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+
+
+def _dataset(experiment: Experiment) -> Dataset:
+    if experiment.data.root is None:
+        raise ValueError("no dataset given; add --data DIR (`tipr data synth DIR` renders one)")
+    dataset = read_dataset(experiment.data.root)
+    if len(dataset.train) < 2 or not dataset.val:
+        raise ValueError(
+            f"{experiment.data.root} has {len(dataset.train)} training and {len(dataset.val)} "
+            "validation pairs; training needs both, since the model is selected on val"
+        )
+    return dataset
+
+
+def _loader(experiment: Experiment, pairs: Sequence[Pair], embedder: Embedder) -> DataLoader[Pair]:
+    data = experiment.data
+    size = min(data.batch_size, len(pairs))
+    batcher = PairBatcher(embedder.transform, embedder.tokenizer, data.augmentation)
+    return DataLoader(
+        pairs,  # ty: ignore[invalid-argument-type]
+        batch_size=size, shuffle=True, drop_last=True, collate_fn=batcher,
+        num_workers=data.workers, persistent_workers=data.workers > 0,
+    )  # fmt: skip
+
+
+def _open_run(experiment: Experiment, out: Path, resume: bool) -> None:
+    there = (out / "last.pt").is_file()
+    if resume and not there:
+        raise ValueError(f"{out} holds no checkpoint to resume; start without --resume")
+    if there and not resume:
+        raise ValueError(f"{out} already holds a run; add --resume or choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "experiment.json").write_text(experiment.to_json(), encoding="utf-8", newline="\n")
+
+
+def _select(
+    state: State, embedder: Embedder, val: Sequence[Pair], config: OptimConfig, log: Log, out: Path
+) -> None:
+    """Keeps the encoder with the best mAP on validation pairs; the test split is never read."""
+    if state.epoch % config.validate_every and state.epoch != config.epochs:
+        return
+    scores = evaluate(embedder, val).t2i
+    log.write("val", state.epoch, {"R1": scores.R1, "R5": scores.R5, "mAP": scores.mAP})
+    if sys.stderr.isatty():
+        print(f"epoch {state.epoch}: val R@1 {100 * scores.R1:.2f}", file=sys.stderr)
+    if scores.mAP > state.best:
+        state.best = scores.mAP
+        embedder.save(out / "best")

@@ -1,0 +1,143 @@
+"""A gallery is whole or not there, and knows its model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ColourEmbedder
+from PIL import Image
+
+from tipr.gallery import Gallery, GalleryError, NotAGallery, Record, Searcher, StaleGallery
+
+
+def test_a_gallery_remembers_what_made_it(tmp_path: Path, gallery: Gallery):
+    manifest = json.loads((tmp_path / "people" / "manifest.json").read_text())
+    created = manifest.pop("created")
+    assert created.startswith("20")
+    assert manifest == {
+        "format": 1,
+        "fingerprint": "ab12ab12ab12",
+        "model": "colours",
+        "width": 24,
+        "transform": {"size": [8, 4], "mean": [0.0] * 3, "std": [1.0] * 3},
+    }
+
+
+def test_a_reopened_gallery_has_its_rows(tmp_path: Path, gallery: Gallery):
+    gallery.store.add([[1.0] * 24], [Record("a", "a.jpg")])
+    again = Gallery.open(tmp_path / "people")
+    assert len(again) == 1
+    assert again.manifest == gallery.manifest
+
+
+def test_another_model_is_refused_by_both_names(tmp_path: Path, gallery: Gallery):
+    other = ColourEmbedder("cd34cd34cd34")
+    words = (
+        r"people was indexed with model ab12ab12.. \(colours\), this is cd34cd34.. \(colours\); "
+        r"index into a new gallery, or pass --model colours"
+    )
+    with pytest.raises(StaleGallery, match=words):
+        Gallery.open_or_create(tmp_path / "people", other)
+    with pytest.raises(StaleGallery, match=words):
+        Searcher(other, gallery)
+
+
+def test_open_or_create_does_what_is_needed(tmp_path: Path, embedder: ColourEmbedder):
+    path = tmp_path / "deep" / "people"
+    Gallery.open_or_create(path, embedder).store.add([[1.0] * 24], [Record("a", "a.jpg")])
+    assert len(Gallery.open_or_create(path, embedder)) == 1
+
+
+def test_an_empty_folder_becomes_a_gallery_and_no_other_does(tmp_path: Path, embedder):
+    (tmp_path / "empty").mkdir()
+    assert len(Gallery.create(tmp_path / "empty", embedder)) == 0
+    with pytest.raises(GalleryError, match="is a gallery already"):
+        Gallery.create(tmp_path / "empty", embedder)
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "1.jpg").touch()
+    with pytest.raises(GalleryError, match="exists and is not a gallery"):
+        Gallery.open_or_create(tmp_path / "holiday", embedder)
+    assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["1.jpg"]
+
+
+def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path, embedder, monkeypatch):
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(OSError, match="No space left"):
+        Gallery.create(tmp_path / "people", embedder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_gallery_says_what_to_type(tmp_path: Path):
+    with pytest.raises(NotAGallery, match=r"there is no gallery .*people; .*tipr index PHOTOS"):
+        Gallery.open(tmp_path / "people")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotAGallery, match="is a file, not a gallery"):
+        Gallery.open(tmp_path / "file")
+    with pytest.raises(NotAGallery, match=r"is not a gallery \(it has no manifest.json\)"):
+        Gallery.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 1, "fing', "[]", '{"format": 1}', "\xff"])
+def test_a_half_written_manifest_is_named(tmp_path: Path, gallery: Gallery, text: str):
+    (tmp_path / "people" / "manifest.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(NotAGallery, match=r"manifest.json is damaged; remove the folder and"):
+        Gallery.open(tmp_path / "people")
+
+
+def test_a_gallery_of_a_later_tipr_is_refused_by_its_format(tmp_path: Path, gallery: Gallery):
+    path = tmp_path / "people" / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(GalleryError, match="has gallery format 2, this tipr reads 1"):
+        Gallery.open(tmp_path / "people")
+
+
+def test_a_gallery_may_be_moved(tmp_path: Path, gallery: Gallery):
+    gallery.store.add([[1.0] * 24], [Record("a", "a.jpg")])
+    (tmp_path / "people").rename(tmp_path / "moved")
+    assert len(Gallery.open(tmp_path / "moved")) == 1
+
+
+def test_a_model_on_disk_is_remembered_by_its_full_path(tmp_path: Path, embedder, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    embedder.source = "runs"
+    assert Gallery.create("people", embedder).manifest.model == str(tmp_path / "runs")
+
+
+def test_searching_finds_the_described_picture(gallery: Gallery, embedder: ColourEmbedder):
+    pictures = [Image.new("RGB", (4, 8), colour) for colour in ("red", "green", "blue")]
+    names = [Record(name, f"{name}.jpg") for name in ("red", "green", "blue")]
+    gallery.store.add(embedder.embed_images(pictures), names)
+    with Searcher(embedder, gallery) as searcher:
+        hits = searcher.search("a man in a blue coat", k=2)
+    assert hits[0].record.path == "blue.jpg"
+    assert hits[0].score > hits[1].score
+
+
+@pytest.mark.parametrize("description", ["", " \n\t"])
+def test_an_empty_description_is_refused(gallery: Gallery, embedder, description: str):
+    with pytest.raises(ValueError, match="the description is empty"):
+        Searcher(embedder, gallery).search(description)
+
+
+def test_a_searcher_opens_the_model_that_the_gallery_names(tmp_path, gallery, monkeypatch):
+    asked = []
+
+    def load(source: str, device: str) -> ColourEmbedder:
+        asked.append((source, device))
+        if source == "gone":
+            raise ValueError("there is no model at gone")
+        return ColourEmbedder("other-model" if source == "another" else "ab12ab12ab12")
+
+    monkeypatch.setattr("tipr.embedder.Embedder.load", load)
+    Searcher.open(tmp_path / "people")
+    assert asked == [("colours", "cpu")]
+    with pytest.raises(StaleGallery, match=r"this is other-mo\.\."):
+        Searcher.open(tmp_path / "people", model="another")
+    with pytest.raises(GalleryError, match="there is no model at gone; pass --model"):
+        Searcher.open(tmp_path / "people", model="gone")

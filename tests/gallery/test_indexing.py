@@ -1,0 +1,129 @@
+"""Indexing adds what is new, names what it cannot use, and survives being stopped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import COLOURS, ColourEmbedder
+from PIL import Image
+
+from tipr.gallery import Gallery, Searcher, index_folders
+
+
+def names(gallery: Gallery) -> list[str]:
+    found = (gallery.store.get(id) for id in gallery.store.ids())
+    return [record.extra["name"] for record in found if record is not None]
+
+
+def test_every_picture_is_added_in_order(gallery: Gallery, embedder, photos: Path):
+    report = index_folders(gallery, embedder, [photos], batch=4)
+    assert (report.added, report.already, report.skipped) == (6, 0, ())
+    assert names(gallery) == ["cam0/0.png", "cam0/2.png", "cam0/4.png",
+                              "cam1/1.png", "cam1/3.png", "cam1/5.png"]  # fmt: skip
+    assert embedder.calls == [4, 2]
+    best = Searcher(embedder, gallery).search("green", k=2)
+    assert {hit.record.path for hit in best} == {
+        str(photos / n) for n in ("cam1/1.png", "cam0/4.png")
+    }
+
+
+def test_adding_a_folder_twice_adds_nothing_twice(gallery: Gallery, embedder, photos: Path):
+    index_folders(gallery, embedder, [photos])
+    before = gallery.store.ids()
+    embedder.calls.clear()
+    report = index_folders(gallery, embedder, [photos, photos / "cam0"])
+    assert (report.added, report.already) == (0, 6)
+    assert embedder.calls == []
+    assert gallery.store.ids() == before
+
+
+def test_the_same_bytes_under_two_names_count_once(gallery: Gallery, embedder, photos: Path):
+    shutil.copy(photos / "cam0/0.png", photos / "cam1/copy.png")
+    report = index_folders(gallery, embedder, [photos])
+    assert (report.added, report.already) == (6, 1)
+    assert "cam0/0.png" in names(gallery)
+    assert "cam1/copy.png" not in names(gallery)
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_indexed(gallery, embedder, photos: Path):
+    (photos / "notes.txt").write_text("meet at noon")
+    (photos / "empty.jpg").touch()
+    whole = (photos / "cam0/0.png").read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "red\udcff.jpg").write_bytes(whole)
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(photos / "moving.gif", save_all=True, append_images=frames[1:])
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(photos / "print.jpg")
+    report = index_folders(gallery, embedder, [photos])
+    assert (report.added, report.already) == (7, 0)
+    assert [(path.name, reason) for path, reason in report.skipped] == [
+        ("cut.png", "cut short: the end of the file is missing"),
+        ("empty.jpg", "the file is empty"),
+        ("moving.gif", "has 2 frames; only still pictures are read"),
+        ("notes.txt", "not a picture, or too damaged to tell"),
+        ("red\udcff.jpg", "its name is not valid UTF-8; rename it"),
+    ]
+
+
+def test_a_picture_without_a_vector_costs_only_itself(gallery: Gallery, photos: Path):
+    Image.new("RGB", (4, 8), COLOURS["grey"]).save(photos / "grey.png")
+    report = index_folders(gallery, ColourEmbedder(broken="grey"), [photos])
+    assert report.added == 6
+    assert report.skipped == ((photos / "grey.png", "the model gave no usable vector for it"),)
+
+
+def test_a_stopped_run_keeps_its_batches_and_the_next_goes_on(gallery, photos: Path):
+    class Stopped(ColourEmbedder):
+        def embed_images(self, images):
+            if len(self.calls) == 2:
+                raise KeyboardInterrupt
+            return super().embed_images(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        index_folders(gallery, Stopped(), [photos], batch=2)
+    assert len(gallery) == 4
+    report = index_folders(gallery, ColourEmbedder(), [photos], batch=2)
+    assert (report.added, report.already) == (2, 4)
+
+
+def test_progress_reaches_the_total(gallery: Gallery, embedder, photos: Path):
+    (photos / "notes.txt").write_text("x")
+    told: list[tuple[int, int]] = []
+    index_folders(gallery, embedder, [photos], lambda done, total: told.append((done, total)), 2)
+    assert told == sorted(told)
+    assert told[-1] == (7, 7)
+    assert {total for _, total in told} == {7}
+
+
+def test_another_model_is_refused_before_any_file_is_read(gallery: Gallery, photos: Path):
+    with pytest.raises(ValueError, match="index into a new gallery"):
+        index_folders(gallery, ColourEmbedder("cd34"), [photos])
+
+
+def test_a_missing_or_empty_folder_is_an_error(gallery: Gallery, embedder, photos, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match=r"there are no files in .*nothing; give a folder"):
+        index_folders(gallery, embedder, [tmp_path / "nothing"])
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
+        index_folders(gallery, embedder, [photos, tmp_path / "missing"])
+    with pytest.raises(ValueError, match="at least one folder"):
+        index_folders(gallery, embedder, [])
+    assert len(gallery) == 0
+
+
+def test_a_gallery_inside_the_folder_is_not_indexed(photos: Path, embedder: ColourEmbedder):
+    gallery = Gallery.create(photos / "people", embedder)
+    report = index_folders(gallery, embedder, [photos])
+    assert (report.added, report.skipped) == (6, ())
+
+
+def test_a_model_that_answers_in_another_shape_is_an_error(gallery: Gallery, photos: Path):
+    class Narrow(ColourEmbedder):
+        def embed_images(self, images):
+            return np.ones((len(list(images)), 3), np.float32)
+
+    with pytest.raises(ValueError, match=r"gave vectors \(6, 3\) for 6 pictures; .* \(6, 24\)"):
+        index_folders(gallery, Narrow(), [photos])

@@ -1,0 +1,169 @@
+"""Claims about every store; the one in memory says what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tipr.gallery import MemoryStore, Record, Store
+
+NewStore = Callable[[int], Store]
+
+
+def records(*ids: str) -> list[Record]:
+    return [Record(id, f"{id}.jpg") for id in ids]
+
+
+def found(store: Store, query: list[float], k: int) -> list[str]:
+    return [hit.record.id for hit in store.search(query, k)]
+
+
+def test_the_nearest_direction_comes_first_whatever_its_length(new_store: NewStore):
+    store = new_store(2)
+    store.add([[5, 0], [0.1, 0.1], [0, 3]], records("east", "north-east", "north"))
+    assert found(store, [0, 9], 3) == ["north", "north-east", "east"]
+    assert [round(h.score, 6) for h in store.search([0, 9], 3)] == [1, 0.707107, 0]
+
+
+def test_a_record_comes_back_as_it_was_given(new_store: NewStore):
+    store = new_store(2)
+    given = Record("o'neil", 'caf\u00e9/it\'s "1".jpg', {"camera": 3, "tags": ["a", None]})
+    store.add([[1, 0]], [given])
+    assert store.search([1, 0], 1)[0].record == given
+    assert store.get("o'neil") == given
+    assert store.get("nobody") is None
+
+
+def test_equal_scores_keep_the_order_of_insertion(new_store: NewStore):
+    store = new_store(3)
+    names = [f"{n * 7919 % 100:02d}" for n in range(100)]
+    for start in range(0, 100, 25):
+        store.add(np.tile([1, 2, 3], (25, 1)), records(*names[start : start + 25]))
+    assert found(store, [1, 1, 1], 3) == names[:3]
+    assert found(store, [1, 1, 1], 100) == names
+    assert store.ids() == names
+
+
+def test_tidying_up_changes_no_answer(new_store: NewStore):
+    store = new_store(2)
+    for n in range(8):
+        store.add([[1, n % 2]], records(str(n)))
+    store.remove(["3"])
+    before = store.search([1, 0.2], 8)
+    store.maintain()
+    assert store.search([1, 0.2], 8) == before
+    assert store.ids() == ["0", "1", "2", "4", "5", "6", "7"]
+
+
+def test_more_results_than_rows_is_all_rows(new_store: NewStore):
+    store = new_store(2)
+    store.add([[1, 0], [0, 1]], records("a", "b"))
+    assert found(store, [1, 0], 1000) == ["a", "b"]
+
+
+def test_an_empty_store_answers_with_nothing(new_store: NewStore):
+    store = new_store(4)
+    assert store.search([1, 0, 0, 0], 5) == []
+    assert len(store) == 0
+    assert store.ids() == []
+    store.remove(["nobody"])
+    store.maintain()
+    assert store.add(np.empty((0, 4)), []) == 0
+
+
+def test_adding_an_id_again_keeps_the_first_record(new_store: NewStore):
+    store = new_store(2)
+    assert store.add([[1, 0]], [Record("a", "first.jpg")]) == 1
+    assert store.add([[0, 1], [0, 1]], [Record("a", "second.jpg"), Record("b", "b.jpg")]) == 1
+    assert len(store) == 2
+    assert store.search([1, 0], 1)[0].record.path == "first.jpg"
+
+
+def test_a_removed_row_is_not_found_and_may_come_back(new_store: NewStore):
+    store = new_store(2)
+    store.add([[1, 0], [0, 1]], records("a", "b"))
+    store.remove(["a", "nobody"])
+    assert found(store, [1, 0], 5) == ["b"]
+    store.add([[1, 0]], records("a"))
+    assert store.ids() == ["b", "a"]
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_fewer_than_one_result_is_refused(new_store: NewStore, k: int):
+    with pytest.raises(ValueError, match="at least 1"):
+        new_store(2).search([1, 0], k)
+
+
+@pytest.mark.parametrize(
+    ("vector", "words"),
+    [
+        ([np.nan, 0], "vector 1 of 2 is zero or has values that are no number"),
+        ([np.inf, 0], "vector 1 of 2"),
+        ([0, 0], "vector 1 of 2 is zero"),
+    ],
+)
+def test_a_vector_without_a_direction_is_refused_whole(new_store, vector, words):
+    store = new_store(2)
+    with pytest.raises(ValueError, match=words):
+        store.add([[1, 0], vector], records("a", "b"))
+    with pytest.raises(ValueError, match="vector 0 of 1"):
+        store.search(vector, 1)
+    assert len(store) == 0
+
+
+def test_another_width_is_refused_by_number(new_store: NewStore):
+    store = new_store(3)
+    with pytest.raises(ValueError, match=r"holds vectors \(N, 3\), these have shape \(1, 2\)"):
+        store.add([[1, 0]], records("a"))
+    with pytest.raises(ValueError, match=r"searched with a vector \(3,\)"):
+        store.search([1, 0], 1)
+
+
+def test_as_many_records_as_vectors_each_with_its_own_id(new_store: NewStore):
+    store = new_store(2)
+    with pytest.raises(ValueError, match="2 vectors but 1 records"):
+        store.add([[1, 0], [0, 1]], records("a"))
+    with pytest.raises(ValueError, match="stands twice"):
+        store.add([[1, 0], [0, 1]], records("a", "a"))
+
+
+def cosine_by_hand(row: Sequence[int], query: Sequence[int]) -> float:
+    dot = sum(a * b for a, b in zip(row, query, strict=True))
+    return dot / (sum(a * a for a in row) * sum(b * b for b in query)) ** 0.5
+
+
+grid = st.integers(-3, 3)
+rows = st.lists(st.tuples(grid, grid, grid).filter(any), min_size=1, max_size=40)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=rows, query=st.tuples(grid, grid, grid).filter(any), k=st.integers(1, 45))
+def test_searching_equals_sorting_every_row_by_its_cosine(new_store, rows, query, k):
+    store = new_store(3)
+    store.add(np.asarray(rows), records(*(str(number) for number in range(len(rows)))))
+    hits = store.search(query, k)
+    truth = [cosine_by_hand(row, query) for row in rows]
+    chosen = [int(hit.record.id) for hit in hits]
+    assert [hit.score for hit in hits] == pytest.approx(sorted(truth, reverse=True)[:k], abs=1e-6)
+    assert [hit.score for hit in hits] == pytest.approx([truth[row] for row in chosen], abs=1e-6)
+    for row in set(rows):  # rows that are the same vector
+        equal = [number for number in chosen if rows[number] == row]
+        assert equal == [number for number in range(len(rows)) if rows[number] == row][: len(equal)]
+
+
+def test_both_stores_answer_alike_to_the_last_digit(new_store: NewStore):
+    rng = np.random.default_rng(7)
+    vectors = rng.standard_normal((3000, 64)) + 4  # a narrow cone, as pictures are
+    queries = rng.standard_normal((5, 64)) - 1  # sentences lie elsewhere
+    names = records(*(str(number) for number in range(3000)))
+    store, reference = new_store(64), MemoryStore(64)
+    store.add(vectors, names)
+    reference.add(vectors, names)
+    for query in queries:
+        assert store.search(query, 50) == reference.search(query, 50)
