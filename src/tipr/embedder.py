@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,6 +32,7 @@ from tipr.encoders.catalogue import from_json, to_json
 from tipr.encoders.encoder import Encoder
 
 FORMAT = 1
+_MALFORMED = (RuntimeError, TypeError, AttributeError)
 SHIPPED = Path(__file__).parent / "weights"
 Picture = Image.Image | Path | str
 
@@ -118,13 +121,26 @@ class Embedder:
         }
 
     def save(self, folder: Path | str) -> None:
-        """Writes the bundle; weights are rounded to half precision."""
+        """Writes the bundle, whole or not at all; weights are rounded to half precision.
+
+        Raises:
+            OSError: it could not be written; a bundle that was there is intact.
+        """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(_half(self.encoder), folder / "encoder.safetensors")
-        self.tokenizer.save(folder / "merges.txt")
-        text = json.dumps(self._description(), indent=2) + "\n"
-        (folder / "bundle.json").write_text(text, encoding="utf-8", newline="\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            save_file(_half(self.encoder), draft / "encoder.safetensors")
+            self.tokenizer.save(draft / "merges.txt")
+            text = json.dumps(self._description(), indent=2) + "\n"
+            (draft / "bundle.json").write_text(text, encoding="utf-8", newline="\n")
+            draft.chmod(0o755)
+            _swapped_in(draft, folder)
+        except (OSError, SafetensorError) as error:
+            raise OSError(f"the model could not be written to {folder} ({error}); free some disk "
+                          "space and try again") from error  # fmt: skip
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
     @classmethod
     def load(cls, path: Path | str = "small", device: str = "auto") -> Embedder:
@@ -136,19 +152,22 @@ class Embedder:
         folder = find_bundle(path)
         try:
             facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+            if facts["format"] != FORMAT:
+                raise ValueError(f"the model in {folder} has format {facts['format']}, this tipr "
+                                 f"reads {FORMAT}")  # fmt: skip
             weights = load_file(folder / "encoder.safetensors")
             tokenizer = Tokenizer.load(folder / "merges.txt", facts["text_length"])
             encoder = from_json(facts["encoder"]).build()
             encoder.load_state_dict({name: value.float() for name, value in weights.items()})
             transform = ImageTransform.from_json(facts["transform"])
-        except (OSError, KeyError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+        except (OSError, KeyError, json.JSONDecodeError, SafetensorError, *_MALFORMED) as error:
             raise ValueError(f"the model in {folder} is damaged: {error}") from error
-        return cls(encoder.to(pick_device(device)), transform, tokenizer, source=str(path))
+        return cls(encoder.to(pick_device(device)), transform, tokenizer, source=_name(folder))
 
 
 def find_bundle(path: Path | str) -> Path:
     """The folder that holds `bundle.json`, for a bundle, a run or a shipped name."""
-    places = [Path(path), Path(path) / "best", SHIPPED / str(path)]
+    places = [SHIPPED / str(path), Path(path), Path(path) / "best"]
     for place in places:
         if (place / "bundle.json").is_file():
             return place
@@ -157,6 +176,26 @@ def find_bundle(path: Path | str) -> Path:
         f"there is no model at {path}; give a run folder of `tipr train` or a shipped model "
         f"({shipped})"
     )
+
+
+def _name(folder: Path) -> str:
+    """How a bundle is found again from anywhere: a shipped name, or the absolute path."""
+    return folder.name if folder.parent == SHIPPED else str(folder.resolve())
+
+
+def _swapped_in(draft: Path, folder: Path) -> None:
+    """Puts a finished folder in place of an older one, which is removed last."""
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    try:
+        draft.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def pick_device(name: str = "auto") -> torch.device:

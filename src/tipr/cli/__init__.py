@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 we failed, 2 you mistyped.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ app.command(demo)
 
 
 @app.command
-def train(
+def train(  # noqa: PLR0913 - one parameter for each flag
     experiment: str,
     *,
     out: Out,
@@ -37,6 +38,7 @@ def train(
     resume: Flag = False,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     device: Device = "auto",
+    tensorboard: Flag = False,
 ) -> None:
     """Train an experiment, as `tipr train clip_sdm:small --data people --out runs/first`.
 
@@ -50,6 +52,8 @@ def train(
         Go on from the last finished epoch in --out.
     set_
         Change a setting, as `--set optim.epochs=3`; may be repeated.
+    tensorboard
+        Write TensorBoard files too (needs the extra `tensorboard`).
     """
     from tipr.experiments.find import find_experiment
     from tipr.training.experiment import changed
@@ -62,7 +66,7 @@ def train(
         if not equals:
             raise ValueError(f"--set takes FIELD=VALUE, not {assignment!r}")
         chosen = changed(chosen, name, value)
-    run(chosen, out, resume=resume, device=device)
+    run(chosen, out, resume=resume, device=device, tensorboard=tensorboard)
     print(out / "best")
 
 
@@ -205,13 +209,11 @@ def _explained(thing: str) -> dict[str, Any]:
         gallery = Gallery.open(path)
         return {"what": "gallery", "images": len(gallery), **asdict(gallery.manifest)}
     if (path / "experiment.json").is_file():
-        lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics = path / "metrics.jsonl"
+        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else []
         experiment = json.loads((path / "experiment.json").read_text(encoding="utf-8"))
-        return {
-            "what": "run",
-            "last": [json.loads(x) for x in lines[-2:]],
-            "experiment": experiment,
-        }
+        last = [json.loads(line) for line in lines[-2:]]
+        return {"what": "run", "last": last, "experiment": experiment}
     if ":" in thing and not path.exists():
         from tipr.experiments.find import find_experiment
 
@@ -227,6 +229,9 @@ def _explained(thing: str) -> dict[str, Any]:
 
 def main() -> None:
     """Runs the command line; errors come out as one sentence, not as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold any bytes
     try:
         app()
     except (ValueError, OSError, ImportError, RuntimeError, FloatingPointError) as error:

@@ -35,12 +35,18 @@ QUESTIONS = (
     Question("a woman wearing a skirt", {"sex": ("female",), "lower": ("skirt",)}),
     Question(
         "a man in black trousers with a backpack",
-        {"sex": ("male",), "lower_c": ("black", "dark gray", "navy"), "bag": ("backpack",)},
+        {
+            "sex": ("male",),
+            "lower_c": ("black",),
+            "lower": ("trousers", "joggers"),
+            "bag": ("backpack",),
+        },
     ),
     Question(
         "someone in a white top, blue jeans and white shoes",
         {
             "top_c": ("white", "cream"),
+            "lower": ("jeans",),
             "lower_c": ("blue", "denim", "light denim", "dark denim"),
             "shoe_c": ("white", "cream"),
         },
@@ -69,11 +75,11 @@ def demo(*, out: Path = Path("demo"), people: int = 100, images: int = 4, seed: 
     from tipr.gallery.indexing import index_folders
     from tipr.gallery.searcher import Searcher
 
+    embedder = Embedder.load("small", "cpu")
     _cleared(out)
     with tqdm(desc="render", unit="person", disable=None) as bar:
         render_dataset(out / "people", people=people, images=images, level="easy", seed=seed,
                        workers=2, captions=1, progress=shown(bar))  # fmt: skip
-    embedder = Embedder.load("small", "cpu")
     gallery = Gallery.create(out / "gallery", embedder)
     with tqdm(desc="index", unit="image", disable=None) as bar:
         report = index_folders(gallery, embedder, [out / "people" / "images"], shown(bar))
@@ -104,12 +110,14 @@ def _answered(searcher: Any, truth: dict[str, Attributes], sheet: Path, k: int =
 
 
 def _cleared(out: Path) -> None:
-    """Only what an earlier demo made is removed."""
-    if out.exists() and not (out / "people").exists() and any(out.iterdir()):
+    """An empty folder; one with contents is emptied only if an earlier demo left its mark there."""
+    mark = out / ".tipr-demo"
+    if out.exists() and not mark.exists() and any(out.iterdir()):
         raise ValueError(f"{out} holds other files; choose a new folder with --out")
     for name in ("people", "gallery"):
         shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _truth(root: Path) -> dict[str, Attributes]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Images = Float[Tensor, "B 3 H W"]
+_DENIALS = {"no", "not", "without", "nothing", "neither", "nor"}
 _SIDES = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -27,11 +28,11 @@ class Augmentation:
     shift: float = 0.08  # of the picture's size
     zoom: float = 0.15
     turn: float = 0.06  # radians
-    light: float = 0.35  # brightness and contrast
-    saturation: float = 0.35
-    cast: float = 0.08  # of each colour channel
+    light: float = 0.2  # brightness and contrast
+    saturation: float = 0.3
+    cast: float = 0.06  # of each colour channel
     blur: float = 0.3
-    noise: float = 0.04
+    noise: float = 0.03
     erase: float = 0.3
     drop_words: float = 0.06
 
@@ -48,7 +49,11 @@ class Augmentation:
             caption = mirrored(caption)
         words = caption.split()
         chances = torch.rand(len(words)).tolist()
-        kept = [w for w, chance in zip(words, chances, strict=True) if chance >= self.drop_words]
+        kept = [
+            word
+            for word, chance in zip(words, chances, strict=True)
+            if chance >= self.drop_words or word.lower() in _DENIALS
+        ]
         return " ".join(kept) or caption
 
     def _moved(self, images: Images) -> Images:

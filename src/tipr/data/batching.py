@@ -18,7 +18,7 @@ from tipr.data.text import Tokenizer
 class PixelCache:
     """Pictures decoded and resized once, kept as bytes while they fit into `limit` bytes."""
 
-    def __init__(self, transform: ImageTransform, limit: int = 4 << 30) -> None:
+    def __init__(self, transform: ImageTransform, limit: int) -> None:
         self.transform, self._limit, self._used = transform, limit, 0
         self._kept: dict[Path, UInt8[Tensor, "3 H W"]] = {}
 
@@ -39,8 +39,9 @@ class PairBatcher:
         transform: ImageTransform,
         tokenizer: Tokenizer,
         augmentation: Augmentation | None = None,
+        cache: int = 0,
     ) -> None:
-        self.pixels = PixelCache(transform)
+        self.pixels = PixelCache(transform, cache)
         self.transform, self.tokenizer, self.augmentation = transform, tokenizer, augmentation
 
     def __call__(self, pairs: Sequence[Pair]) -> Batch:

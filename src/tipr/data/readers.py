@@ -39,12 +39,24 @@ def read_dataset(root: Path | str) -> Dataset:
     splits: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
     for image_id, row in enumerate(rows):
         splits[_split(row, annotation)].extend(_pairs(row, folder, image_id, annotation))
+    _check_disjoint(splits, annotation)
     return Dataset(
         name=root.name,
         train=tuple(splits["train"]),
         val=tuple(splits["val"]),
         test=tuple(splits["test"]),
     )
+
+
+def _check_disjoint(splits: dict[str, list[Pair]], annotation: Path) -> None:
+    people = {name: {pair.person_id for pair in pairs} for name, pairs in splits.items()}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        shared = people[one] & people[other]
+        if shared:
+            raise DatasetError(
+                f"{annotation}: {len(shared)} people stand in both {one} and {other} "
+                f"(as {min(shared)}); scores on it would mean nothing"
+            )
 
 
 def _annotation_file(root: Path) -> Path:
@@ -61,7 +73,7 @@ def _rows(annotation: Path) -> list[dict[str, Any]]:
         rows = json.loads(annotation.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DatasetError(f"{annotation} is not valid JSON ({error}); copy it again") from error
-    if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{annotation} holds no list of images")
     return rows
 

@@ -21,14 +21,14 @@ from tipr.encoders.transformer import Block, chosen
 @dataclass(frozen=True, kw_only=True)
 class CompactConfig:
     image_size: tuple[int, int] = (128, 64)
-    stem: tuple[int, ...] = (24, 48, 96, 192)  # channels after each halving; the last is the width
-    image_layers: int = 4
+    stem: tuple[int, ...] = (32, 64, 128, 192)  # channels after each halving; the last is the width
+    image_layers: int = 2
     text_width: int = 192
     text_layers: int = 2
     heads: int = 4
     embedding: int = 192
     vocabulary: int = 2048
-    text_length: int = 64
+    text_length: int = 48
 
     def build(self) -> CompactEncoder:
         return CompactEncoder(self)
@@ -46,7 +46,6 @@ class CompactEncoder(Encoder):
         wide = config.stem[-1]
         self.stem = stem(config.stem)
         self.place = nn.Parameter(0.02 * torch.randn(1, self.num_patches, wide))
-        self.image_class = nn.Parameter(0.02 * torch.randn(1, 1, wide))
         self.image_blocks = blocks(wide, config.heads, config.image_layers)
         self.image_out = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, config.embedding))
         self.word = nn.Embedding(config.vocabulary, config.text_width)
@@ -66,11 +65,10 @@ class CompactEncoder(Encoder):
         )
         if keep is not None:
             x = chosen(x, keep)
-        x = torch.cat([self.image_class.expand(len(x), -1, -1), x], dim=1)
         for block in self.image_blocks:
             x = block(x)
         x = self.image_out(x)
-        return Encoded(embedding=x[:, 0], tokens=x[:, 1:])
+        return Encoded(embedding=x.mean(dim=1), tokens=x)
 
     def encode_text(self, tokens: Int[Tensor, "B L"]) -> Encoded:
         padding = tokens == 0
@@ -79,7 +77,9 @@ class CompactEncoder(Encoder):
         for block in self.text_blocks:
             x = block(x, visible)
         x = self.text_out(x)
-        return Encoded(embedding=x[:, 0], tokens=x, padding=padding)
+        present = (~padding)[..., None].to(x.dtype)
+        embedding = (x * present).sum(dim=1) / present.sum(dim=1)
+        return Encoded(embedding=embedding, tokens=x, padding=padding)
 
 
 def attention_to(present: Bool[Tensor, "B L"]) -> Bool[Tensor, "B 1 L L"]:
@@ -96,7 +96,6 @@ def stem(channels: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after in zip((3, *channels), channels, strict=False):
         layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(1, after), nn.GELU()]
-    layers.append(nn.Conv2d(channels[-1], channels[-1], 1))
     tower = nn.Sequential(*layers)
     for weight in tower.parameters():
         if weight.ndim == 4:  # twice as fast on CPUs

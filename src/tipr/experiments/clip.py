@@ -24,8 +24,8 @@ def small() -> Experiment:
     return Experiment(
         encoder=CompactConfig(),
         method=CLIPMethodConfig(),
-        optim=OptimConfig(epochs=5, lr=1e-3, head_lr=1e-3, warmup_epochs=0.5),
-        data=DataConfig(batch_size=96),
+        optim=OptimConfig(epochs=5, lr=1e-3, head_lr=1e-3, warmup_epochs=0.15),
+        data=DataConfig(batch_size=96, text_length=48),
     )
 
 
@@ -34,7 +34,7 @@ def tiny() -> Experiment:
         small(),
         encoder=TINY,
         optim=OptimConfig(epochs=3, lr=2e-3, head_lr=2e-3),
-        data=DataConfig(batch_size=16),
+        data=DataConfig(batch_size=16, text_length=48),
     )
 
 

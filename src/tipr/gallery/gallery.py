@@ -43,7 +43,10 @@ class StaleGallery(GalleryError):
 
 
 class EmbedderLike(Protocol):
-    """What a gallery needs of an embedder; vectors are unit length, float32, of `width`."""
+    """What a gallery needs of an embedder; vectors are unit length, float32, of `width`.
+
+    `source` finds the model again from any folder: the name of a shipped one, or a full path.
+    """
 
     @property
     def fingerprint(self) -> str: ...
@@ -59,7 +62,7 @@ class EmbedderLike(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a gallery says about itself; `model` is where the model was found when it was made."""
+    """What a gallery says about itself; `model` is the source of the embedder that made it."""
 
     fingerprint: str
     model: str
@@ -92,6 +95,8 @@ class Gallery:
             LanceStore(draft, manifest.width).close()
             _write_json(draft / MANIFEST, asdict(manifest))
             draft.chmod(0o755)
+            if path.is_dir():  # empty, and Windows renames onto no folder
+                path.rmdir()
             draft.replace(path)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -131,10 +136,9 @@ class Gallery:
 
 
 def _manifest_for(embedder: EmbedderLike) -> Manifest:
-    model = Path(embedder.source)
     return Manifest(
         fingerprint=embedder.fingerprint,
-        model=str(model.resolve()) if model.exists() else embedder.source,
+        model=embedder.source,
         width=embedder.width,
         transform=embedder.transform.to_json(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,8 +1,9 @@
 """Folders of pictures into a gallery: hash, decode, embed, add, in batches that survive a kill.
 
 A picture is known by the SHA-256 of its file, so running again adds only what is new, and the same
-bytes under two names count once, under the first name. Files that cannot be used are named with a
-reason and the rest goes on. Reading and decoding run in threads ahead of the encoder.
+bytes under two names count once, under the first name. A picture that was moved is not embedded
+again, only its record follows it. Files that cannot be used are named with a reason and the rest
+goes on. Reading and decoding run in threads ahead of the encoder.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class _Tally:
     added: int = 0
     already: int = 0
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    moved: list[Record] = field(default_factory=list)  # among the `already`
 
     def tell(self) -> None:
         if self.progress is not None:
@@ -77,14 +79,15 @@ def index_folders(
     start = time.monotonic()
     gallery.check(embedder)
     names = _names(gallery, folders)
-    known = set(gallery.store.ids())
+    known = {record.id: record for record in gallery.store.records()}
     tally = _Tally(len(names), progress)
     for number, pictures in enumerate(_new_pictures(names, known, batch, tally), start=1):
         _add(gallery, embedder, pictures, tally)
         tally.tell()
         if number % _TIDY_EVERY == 0:
             gallery.store.maintain()
-    if tally.added:
+    gallery.store.update(tally.moved)
+    if tally.added or tally.moved:
         gallery.store.maintain()
     tally.tell()
     skipped = tuple(sorted(tally.skipped))
@@ -109,17 +112,24 @@ def _names(gallery: Gallery, folders: Sequence[Path | str]) -> dict[Path, str]:
 
 
 def _new_pictures(
-    names: dict[Path, str], known: set[str], batch: int, tally: _Tally
+    names: dict[Path, str], known: dict[str, Record], batch: int, tally: _Tally
 ) -> Iterator[list[_Picture]]:
-    """Batches of what the gallery lacks; the other files are counted on the way."""
+    """Batches of what the gallery lacks; the other files are counted on the way.
+
+    `known` gains every new record; a known picture that was moved is found once.
+    """
     waiting: list[_Picture] = []
     for path, picture in _read_ahead(names, known, 2 * batch):
         if isinstance(picture, UnreadableImage):
             tally.skipped.append((path, picture.reason))
-        elif picture.record.id in known:
+        elif (before := known.get(picture.record.id)) is not None:
             tally.already += 1
+            if before.path != picture.record.path and _is_gone(before.path):
+                moved = _moved(before, picture.record)
+                known[moved.id] = moved
+                tally.moved.append(moved)
         else:
-            known.add(picture.record.id)
+            known[picture.record.id] = picture.record
             waiting.append(picture)
         if len(waiting) == batch:
             yield waiting
@@ -130,8 +140,20 @@ def _new_pictures(
         yield waiting
 
 
+def _is_gone(path: str) -> bool:
+    """Whether there is surely nothing; a place that may not be looked into is not gone."""
+    try:
+        return not Path(path).exists()
+    except OSError:
+        return False
+
+
+def _moved(before: Record, now: Record) -> Record:
+    return Record(before.id, now.path, {**before.extra, **now.extra})
+
+
 def _read_ahead(
-    names: dict[Path, str], known: set[str], ahead: int
+    names: dict[Path, str], known: Container[str], ahead: int
 ) -> Iterator[tuple[Path, _Picture | UnreadableImage]]:
     """The files in their order, read by threads that stay at most `ahead` files in front."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tipr-read")
@@ -149,7 +171,7 @@ def _read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, name: str, known: set[str]) -> _Picture | UnreadableImage:
+def _read(path: Path, name: str, known: Container[str]) -> _Picture | UnreadableImage:
     try:
         str(path).encode()
         with path.open("rb") as file:

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from tipr.gallery.store import (
     Record,
     StoreError,
     Vectors,
+    check_ids,
     check_k,
     check_records,
     cosines,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 TABLE = "rows"
-_COLUMNS = ["order", "id", "vector", "path", "extra"]
+_RECORD = ["id", "path", "extra"]
+_COLUMNS = ["order", "vector", *_RECORD]
 _SPARE = 16  # candidates fetched beyond k, to see whether the k-th place is tied
 _ROUNDING = 1e-5  # float32 scores this close may swap places in float64
 _OLD_VERSIONS = timedelta(minutes=10)  # readers may still be using younger ones
@@ -82,7 +84,7 @@ class LanceStore:
             return []
         scores = cosines(_matrix(found, self.width), unit)
         best = np.lexsort((found["order"].to_numpy(), -scores))[:k]
-        rows = found.select(["id", "path", "extra"]).take(best).to_pylist()
+        rows = found.select(_RECORD).take(best).to_pylist()
         return [
             Hit(float(score), _record(row)) for score, row in zip(scores[best], rows, strict=True)
         ]
@@ -102,13 +104,29 @@ class LanceStore:
     def get(self, id: str) -> Record | None:
         query = self._table.search().where(f"id = {_quoted(id)}")
         with self._named_errors("read"):
-            rows = query.select(["id", "path", "extra"]).limit(1).to_list()
+            rows = query.select(_RECORD).limit(1).to_list()
         return _record(rows[0]) if rows else None
 
     def ids(self) -> list[str]:
+        return self._in_order(["id"])["id"].to_pylist()
+
+    def records(self) -> list[Record]:
+        return [_record(row) for row in self._in_order(_RECORD).to_pylist()]
+
+    def _in_order(self, columns: list[str]) -> pyarrow.Table:
         with self._named_errors("read"):
-            rows = self._table.search().select(["order", "id"]).limit(None).to_arrow()
-        return rows.sort_by("order")["id"].to_pylist()
+            rows = self._table.search().select(["order", *columns]).limit(None).to_arrow()
+        return rows.sort_by("order")
+
+    def update(self, records: Sequence[Record]) -> int:
+        check_ids(records)
+        if not records:
+            return 0
+        update = self._table.merge_insert("id").when_matched_update_all()
+        with self._named_errors("write"):
+            result = update.execute(_record_columns(records, self.width))
+            self._flush()
+        return result.num_updated_rows
 
     def remove(self, ids: Sequence[str]) -> None:
         with self._named_errors("write"):
@@ -137,14 +155,8 @@ class LanceStore:
         """Forces new files and their folders to the disk; the engine itself leaves that to luck."""
         new = set(self._files()) - self._on_disk
         for path in [*new, *{path.parent for path in new}]:
-            try:
-                handle = os.open(path, os.O_RDONLY)
-            except (FileNotFoundError, PermissionError):  # tidied away, or a folder on Windows
-                continue
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            with suppress(FileNotFoundError, PermissionError):  # tidied away meanwhile
+                _force_to_disk(path)
         self._on_disk |= new
 
     @contextmanager
@@ -161,6 +173,18 @@ class LanceStore:
                 ) from error
             first = text.splitlines()[0] if text else type(error).__name__
             raise StoreError(f"cannot {verb} the rows in {self.folder}: {first}") from error
+
+
+def _force_to_disk(path: Path) -> None:
+    """Windows does this only through a handle that may write, and not for folders."""
+    windows = os.name == "nt"
+    if windows and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _schema(width: int) -> pyarrow.Schema:
@@ -184,14 +208,29 @@ def _arrow(rows: Vectors, records: Sequence[Record]) -> pyarrow.Table:
     import pyarrow as pa
 
     width = rows.shape[1]
-    columns = [
-        pa.array(time.time_ns() + np.arange(len(rows), dtype=np.int64)),
-        pa.array([record.id for record in records]),
-        pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), width),
-        pa.array([record.path for record in records]),
-        pa.array([json.dumps(record.extra) for record in records]),
-    ]
+    columns = {
+        "order": pa.array(time.time_ns() + np.arange(len(rows), dtype=np.int64)),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), width),
+        **_texts(records),
+    }
     return pa.table(columns, schema=_schema(width))
+
+
+def _record_columns(records: Sequence[Record], width: int) -> pyarrow.Table:
+    """Without `order` and `vector`, which an update leaves as they are."""
+    import pyarrow as pa
+
+    schema = _schema(width)
+    return pa.table(_texts(records), schema=pa.schema([schema.field(name) for name in _RECORD]))
+
+
+def _texts(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The columns of `_RECORD`."""
+    return {
+        "id": [record.id for record in records],
+        "path": [record.path for record in records],
+        "extra": [json.dumps(record.extra) for record in records],
+    }
 
 
 def _matrix(found: pyarrow.Table, width: int) -> Vectors:

@@ -2,7 +2,7 @@
 
 A store knows vectors and records, no pictures and no models. Rows are made unit length on the way
 in, so a score is a cosine. Equal scores keep the order of insertion, and an id that is already
-there keeps its first record: adding twice is harmless.
+there keeps its record until `update`: adding twice is harmless.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ class Store(Protocol):
         """In order of insertion."""
         ...
 
+    def records(self) -> list[Record]:
+        """In order of insertion."""
+        ...
+
+    def update(self, records: Sequence[Record]) -> int:
+        """Gives rows that are there these records and says how many; vectors and order stay."""
+        ...
+
     def remove(self, ids: Sequence[str]) -> None:
         """Ids that are not there are passed over."""
         ...
@@ -98,6 +106,15 @@ class MemoryStore:
 
     def ids(self) -> list[str]:
         return list(self._records)
+
+    def records(self) -> list[Record]:
+        return list(self._records.values())
+
+    def update(self, records: Sequence[Record]) -> int:
+        check_ids(records)
+        there = {record.id: record for record in records if record.id in self._records}
+        self._records.update(there)
+        return len(there)
 
     def remove(self, ids: Sequence[str]) -> None:
         gone = set(ids)
@@ -142,8 +159,12 @@ def cosines(vectors: Vectors, query: Vectors) -> NDArray[np.float64]:
 def check_records(rows: Vectors, records: Sequence[Record]) -> None:
     if len(rows) != len(records):
         raise ValueError(f"{len(rows)} vectors but {len(records)} records")
+    check_ids(records)
+
+
+def check_ids(records: Sequence[Record]) -> None:
     if len({record.id for record in records}) != len(records):
-        raise ValueError("the same id stands twice among the records of one addition")
+        raise ValueError("the same id stands twice among the records of one call")
 
 
 def check_k(k: int) -> None:

@@ -36,5 +36,6 @@ class CLIPMethod(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         image = self.encoder.encode_image(batch.images).embedding
         text = self.encoder.encode_text(batch.tokens).embedding
-        scale = self.log_scale.exp().clamp(max=self.config.largest_scale)
-        return {"itc": info_nce(image, text, scale)}
+        with torch.no_grad():  # the parameter itself is clipped, so that it can come back
+            self.log_scale.clamp_(max=math.log(self.config.largest_scale))
+        return {"itc": info_nce(image, text, self.log_scale.exp())}

@@ -44,7 +44,6 @@ class State:
             self.method.load_state_dict(values["method"])
             self.optimizer.load_state_dict(values["optimizer"])
             self.scheduler.load_state_dict(values["scheduler"])
-            torch.set_rng_state(values["random"])
             self.epoch, self.best = values["epoch"], values["best"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{path} does not fit this experiment: {error}") from error
@@ -54,7 +53,6 @@ class State:
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
-            "random": torch.get_rng_state(),
             "epoch": self.epoch,
             "best": self.best,
         }

@@ -22,7 +22,8 @@ class DataConfig:
     merges: Path = OWN_MERGES
     text_length: int = 64
     augmentation: Augmentation = field(default_factory=Augmentation)
-    workers: int = 0  # 0 keeps decoded pictures in this process
+    workers: int = 0  # processes that prepare batches; 0 is this one
+    cache: int = 4 << 30  # bytes of decoded pictures to keep, over all workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,10 @@ class OptimConfig:
     clip_norm: float = 1.0
     validate_every: int = 1  # epochs
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.validate_every < 1:
+            raise ValueError("optim.epochs and optim.validate_every are at least 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -45,7 +50,11 @@ class Experiment:
     seed: int = 0
 
     def to_json(self) -> str:
-        return json.dumps(asdict(typing.cast(Any, self)), indent=2, default=str) + "\n"
+        """Every setting, with the names of the method and of the encoder."""
+        facts = asdict(typing.cast(Any, self))
+        for part in ("encoder", "method"):
+            facts[part] = {"is": type(getattr(self, part)).__name__, **facts[part]}
+        return json.dumps(facts, indent=2, default=str) + "\n"
 
 
 def changed(value: Any, path: str, text: str) -> Any:
@@ -61,26 +70,32 @@ def changed(value: Any, path: str, text: str) -> Any:
         advice = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
         raise ValueError(f"there is no setting {name!r}; {advice}")
     before = getattr(value, name)
+    if is_dataclass(before) and not rest:
+        raise ValueError(f"{name} has settings of its own; set one of them, as {name}.FIELD=VALUE")
     after = changed(before, rest, text) if rest else _parsed(name, before, text)
     return replace(value, **{name: after})
 
 
 def _parsed(name: str, before: Any, text: str) -> Any:
     """`text` as a value of the same type as `before`."""
-    if is_dataclass(before):
-        raise ValueError(f"{name} has settings of its own; set one of them, as {name}.FIELD=VALUE")
     if before is None or isinstance(before, Path):
         return Path(text)
     if isinstance(before, str):
         return text
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
+    value = _json(text)
     if isinstance(before, tuple) and isinstance(value, list):
-        return tuple(value)
+        value = tuple(value)
+        if {type(v) for v in value} != {type(v) for v in before}:
+            raise ValueError(f"{name} is {list(before)} now; {text} does not fit")
     if isinstance(before, float) and type(value) is int:
-        return float(value)
+        value = float(value)
     if type(value) is not type(before):
         raise ValueError(f"{name} is {before!r} now; {text!r} is no {type(before).__name__}")
     return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -41,6 +41,8 @@ def train(
     _open_run(experiment, out, resume)
     torch.manual_seed(experiment.seed)
     encoder = experiment.encoder.build()
+    if experiment.data.text_length > experiment.encoder.text_length:
+        raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
     tokenizer = Tokenizer.load(experiment.data.merges, experiment.data.text_length)
     embedder = Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, str(out))
     method = experiment.method.build(encoder, num_persons).to(pick_device(device))
@@ -50,9 +52,12 @@ def train(
         state.load(out / "last.pt")
     log = Log(out, tensorboard)
     while state.epoch < experiment.optim.epochs:
+        torch.manual_seed(experiment.seed + state.epoch)  # a resumed run shuffles alike
         terms = train_epoch(state, loader, experiment, embedder.device)
         state.epoch += 1
         log.write("train", state.epoch, terms)
+        told = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        print(f"epoch {state.epoch}/{experiment.optim.epochs}  {told}", file=sys.stderr)
         _select(state, embedder, dataset.val, experiment.optim, log, out)
         state.save(out / "last.pt")
     return Embedder.load(out, device)
@@ -144,11 +149,12 @@ def _dataset(experiment: Experiment) -> Dataset:
 def _loader(experiment: Experiment, pairs: Sequence[Pair], embedder: Embedder) -> DataLoader[Pair]:
     data = experiment.data
     size = min(data.batch_size, len(pairs))
-    batcher = PairBatcher(embedder.transform, embedder.tokenizer, data.augmentation)
+    cache = data.cache // max(data.workers, 1)
+    batcher = PairBatcher(embedder.transform, embedder.tokenizer, data.augmentation, cache)
     return DataLoader(
         pairs,  # ty: ignore[invalid-argument-type]
         batch_size=size, shuffle=True, drop_last=True, collate_fn=batcher,
-        num_workers=data.workers, persistent_workers=data.workers > 0,
+        num_workers=data.workers,
     )  # fmt: skip
 
 
@@ -158,8 +164,11 @@ def _open_run(experiment: Experiment, out: Path, resume: bool) -> None:
         raise ValueError(f"{out} holds no checkpoint to resume; start without --resume")
     if there and not resume:
         raise ValueError(f"{out} already holds a run; add --resume or choose another --out")
+    record = out / "experiment.json"
+    if resume and record.is_file() and record.read_text(encoding="utf-8") != experiment.to_json():
+        raise ValueError(f"{record} differs from what is asked for; resume with the same settings")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "experiment.json").write_text(experiment.to_json(), encoding="utf-8", newline="\n")
+    record.write_text(experiment.to_json(), encoding="utf-8", newline="\n")
 
 
 def _select(
@@ -170,8 +179,8 @@ def _select(
         return
     scores = evaluate(embedder, val).t2i
     log.write("val", state.epoch, {"R1": scores.R1, "R5": scores.R5, "mAP": scores.mAP})
-    if sys.stderr.isatty():
-        print(f"epoch {state.epoch}: val R@1 {100 * scores.R1:.2f}", file=sys.stderr)
+    told = f"R1 {100 * scores.R1:.2f}  R5 {100 * scores.R5:.2f}  mAP {100 * scores.mAP:.2f}"
+    print(f"epoch {state.epoch}/{config.epochs}  val {told}", file=sys.stderr)
     if scores.mAP > state.best:
         state.best = scores.mAP
         embedder.save(out / "best")

@@ -28,6 +28,7 @@ from tipr.data.synthetic.twins import Member, population
 
 FAMILIES_NEEDED = 3  # one for each split
 BYTES_PER_IMAGE = {"easy": 16_000, "medium": 12_000, "hard": 9_000}  # with its annotations
+MOST_WORKERS = 61  # Windows waits for no more processes than these
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Records = list[dict[str, Any]]
@@ -113,8 +114,10 @@ def _splits(members: list[Member], level: str, seed: int) -> dict[int, str]:
 
 def _check_space(out: Path, needed: int) -> None:
     folder = out.parent
-    while not folder.exists():
+    while not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no drive {folder}; choose another folder than {out}")
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise _disk_full(out, f"about {needed // 2**20} MB are needed, {free // 2**20} MB are free")
@@ -137,6 +140,8 @@ def _growing(out: Path) -> Generator[Path]:
     try:
         folder.mkdir(parents=True)
         yield folder
+        if out.is_dir():  # empty, and Windows renames onto no folder
+            out.rmdir()
         folder.replace(out)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -164,6 +169,7 @@ def _rendered(tasks: list[Task], workers: int) -> Generator[tuple[Task, Records]
         results = map(render_member, tasks)
         yield from zip(tasks, _named(tasks, results), strict=True)
         return
+    workers = min(MOST_WORKERS, workers)
     with _single_threaded(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         try:
             results = pool.map(render_member, tasks)
