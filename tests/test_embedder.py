@@ -79,3 +79,25 @@ def test_a_model_of_another_size_is_refused(embedder, tmp_path) -> None:
 def test_importing_tipr_loads_no_torch() -> None:
     code = "import sys, tipr; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_of_another_format_is_named(embedder, tmp_path) -> None:
+    embedder.save(tmp_path / "model")
+    facts = json.loads((tmp_path / "model/bundle.json").read_text())
+    (tmp_path / "model/bundle.json").write_text(json.dumps({**facts, "format": 99}))
+    with pytest.raises(ValueError, match="format 99"):
+        Embedder.load(tmp_path / "model", "cpu")
+
+
+def test_a_failed_save_leaves_the_model_before(embedder, tmp_path, monkeypatch) -> None:
+    embedder.save(tmp_path / "model")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tipr.embedder.save_file", full)
+    with pytest.raises(OSError, match="free some disk space"):
+        embedder.save(tmp_path / "model")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]

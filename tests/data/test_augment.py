@@ -62,3 +62,8 @@ def test_mirroring_twice_gives_the_sentence_back(text: str) -> None:
 def test_dropping_words_never_leaves_an_empty_sentence() -> None:
     gone = Augmentation(drop_words=1.0)
     assert gone.caption("a man in red", False) == "a man in red"
+
+
+def test_denials_are_never_dropped() -> None:
+    gone = Augmentation(drop_words=1.0)
+    assert gone.caption("a man with no hat", False) == "no"

@@ -69,3 +69,12 @@ def test_missing_images_are_named(tmp_path) -> None:
 def test_an_unknown_split_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="train, val or test"):
         read_dataset(folder(tmp_path, "reid_raw.json", "file_path")).split("dev")
+
+
+def test_a_person_in_two_splits_is_refused(tmp_path) -> None:
+    root = folder(tmp_path, "reid_raw.json", "file_path")
+    rows = json.loads((root / "reid_raw.json").read_text())
+    rows[0]["id"] = rows[3]["id"]
+    (root / "reid_raw.json").write_text(json.dumps(rows))
+    with pytest.raises(DatasetError, match="1 people stand in both train and test"):
+        read_dataset(root)

@@ -62,6 +62,22 @@ def test_an_empty_folder_becomes_a_gallery_and_no_other_does(tmp_path: Path, emb
     assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["1.jpg"]
 
 
+def test_an_empty_folder_becomes_a_gallery_where_no_folder_is_replaced(
+    tmp_path: Path, embedder: ColourEmbedder, monkeypatch
+):
+    replace = Path.replace
+
+    def as_on_windows(self: Path, target: Path) -> Path:
+        if target.is_dir():
+            raise PermissionError(13, "Access is denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", as_on_windows)
+    (tmp_path / "empty").mkdir()
+    assert len(Gallery.create(tmp_path / "empty", embedder)) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
 def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path, embedder, monkeypatch):
     def broken(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -102,11 +118,13 @@ def test_a_gallery_may_be_moved(tmp_path: Path, gallery: Gallery):
     assert len(Gallery.open(tmp_path / "moved")) == 1
 
 
-def test_a_model_on_disk_is_remembered_by_its_full_path(tmp_path: Path, embedder, monkeypatch):
-    (tmp_path / "runs").mkdir()
+@pytest.mark.parametrize("source", ["small", "/models/run 7/bundle"])
+def test_a_model_is_remembered_as_it_names_itself(tmp_path, embedder, monkeypatch, source: str):
+    (tmp_path / "small").mkdir()  # has nothing to do with the model of that name
     monkeypatch.chdir(tmp_path)
-    embedder.source = "runs"
-    assert Gallery.create("people", embedder).manifest.model == str(tmp_path / "runs")
+    embedder.source = source
+    assert Gallery.create("people", embedder).manifest.model == source
+    assert Gallery.open("people").manifest.model == source
 
 
 def test_searching_finds_the_described_picture(gallery: Gallery, embedder: ColourEmbedder):

@@ -10,7 +10,7 @@ import pytest
 from conftest import COLOURS, ColourEmbedder
 from PIL import Image
 
-from tipr.gallery import Gallery, Searcher, index_folders
+from tipr.gallery import Gallery, Record, Searcher, index_folders
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -46,6 +46,50 @@ def test_the_same_bytes_under_two_names_count_once(gallery: Gallery, embedder, p
     assert (report.added, report.already) == (6, 1)
     assert "cam0/0.png" in names(gallery)
     assert "cam1/copy.png" not in names(gallery)
+
+
+def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, photos: Path):
+    index_folders(gallery, embedder, [photos])
+    before = gallery.store.ids()
+    embedder.calls.clear()
+    (photos / "cam0").rename(photos / "door")
+    shutil.copy(photos / "door/2.png", photos / "door/copy.png")
+    report = index_folders(gallery, embedder, [photos])
+    assert (report.added, report.already, report.skipped) == (0, 7, ())
+    assert embedder.calls == []
+    assert gallery.store.ids() == before
+    moved = ["door/0.png", "door/2.png", "door/4.png"]
+    assert names(gallery) == [*moved, "cam1/1.png", "cam1/3.png", "cam1/5.png"]
+    assert [record.path for record in gallery.store.records()[:3]] == [
+        str(photos / name) for name in moved
+    ]
+    best = Searcher(embedder, gallery).search("green", k=2)
+    assert all(Path(hit.record.path).is_file() for hit in best)
+
+
+def test_a_moved_picture_keeps_what_else_is_known_of_it(gallery, embedder, photos: Path):
+    index_folders(gallery, embedder, [photos / "cam0"])
+    first = gallery.store.records()[0]
+    gallery.store.update([Record(first.id, first.path, {**first.extra, "camera": 3})])
+    (photos / "cam0/0.png").rename(photos / "cam0/9.png")
+    index_folders(gallery, embedder, [photos / "cam0"])
+    assert gallery.store.records()[0].extra == {"name": "9.png", "camera": 3}
+
+
+def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, photos, monkeypatch):
+    index_folders(gallery, embedder, [photos / "cam0"])
+    shutil.move(photos / "cam0", photos / "door")
+    exists = Path.exists
+
+    def locked(self: Path) -> bool:
+        if self.parent.name == "cam0":
+            raise PermissionError(13, "Permission denied")
+        return exists(self)
+
+    monkeypatch.setattr(Path, "exists", locked)
+    report = index_folders(gallery, embedder, [photos / "door"])
+    assert (report.added, report.already) == (0, 3)
+    assert gallery.store.records()[0].path == str(photos / "cam0/0.png")
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_indexed(gallery, embedder, photos: Path):

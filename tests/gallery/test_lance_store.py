@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tipr.gallery import Record, StoreError
+from tipr.gallery import Record, StoreError, lance_store
 from tipr.gallery.lance_store import LanceStore
 
 WRITER = """
@@ -41,6 +41,58 @@ def test_rows_are_there_after_reopening(tmp_path: Path):
     LanceStore(tmp_path / "s", 2).add([[1, 0]], [Record("a", "a.jpg", {"x": 1})])
     again = LanceStore(tmp_path / "s", 2)
     assert again.search([1, 0], 1)[0].record == Record("a", "a.jpg", {"x": 1})
+
+
+def test_an_updated_record_is_there_after_reopening(tmp_path: Path):
+    store = LanceStore(tmp_path / "s", 2)
+    store.add([[1, 0], [0, 1]], [Record("a", "a.jpg"), Record("b", "b.jpg")])
+    store.update([Record("a", "moved.jpg")])
+    again = LanceStore(tmp_path / "s", 2)
+    assert again.records() == [Record("a", "moved.jpg"), Record("b", "b.jpg")]
+
+
+class Windows:
+    """The part of `os` that forces files to the disk, as strict as it is there."""
+
+    name, O_RDONLY, O_RDWR, close = "nt", os.O_RDONLY, os.O_RDWR, staticmethod(os.close)
+
+    def __init__(self) -> None:
+        self.writable: dict[int, Path] = {}
+        self.forced: list[Path] = []
+
+    def open(self, path: Path, flags: int) -> int:
+        if path.is_dir():
+            raise PermissionError(13, "Permission denied")
+        handle = os.open(path, flags)
+        self.writable.pop(handle, None)
+        if flags == os.O_RDWR:
+            self.writable[handle] = path
+        return handle
+
+    def fsync(self, handle: int) -> None:
+        if handle not in self.writable:
+            raise OSError(9, "Bad file descriptor")
+        self.forced.append(self.writable[handle])
+
+
+def test_every_new_file_is_forced_to_the_disk_on_windows_too(tmp_path: Path, monkeypatch):
+    store = LanceStore(tmp_path / "s", 2)
+    before = set((tmp_path / "s").rglob("*.*"))
+    windows = Windows()
+    monkeypatch.setattr(lance_store, "os", windows)
+    store.add([[1, 0]], [Record("a", "a.jpg")])
+    new = {path for path in (tmp_path / "s").rglob("*.*") if path.is_file()} - before
+    assert len(new) > 1
+    assert set(windows.forced) == new
+
+
+def test_a_file_that_may_not_be_forced_to_the_disk_stops_nothing(tmp_path: Path, monkeypatch):
+    def refused(handle: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store = LanceStore(tmp_path / "s", 2)
+    monkeypatch.setattr("os.fsync", refused)
+    assert store.add([[1, 0]], [Record("a", "a.jpg")]) == 1
 
 
 def test_another_width_is_refused_on_reopening(tmp_path: Path):

@@ -46,6 +46,7 @@ def test_equal_scores_keep_the_order_of_insertion(new_store: NewStore):
     assert found(store, [1, 1, 1], 3) == names[:3]
     assert found(store, [1, 1, 1], 100) == names
     assert store.ids() == names
+    assert store.records() == records(*names)
 
 
 def test_tidying_up_changes_no_answer(new_store: NewStore):
@@ -70,6 +71,8 @@ def test_an_empty_store_answers_with_nothing(new_store: NewStore):
     assert store.search([1, 0, 0, 0], 5) == []
     assert len(store) == 0
     assert store.ids() == []
+    assert store.records() == []
+    assert store.update([]) == store.update(records("nobody")) == 0
     store.remove(["nobody"])
     store.maintain()
     assert store.add(np.empty((0, 4)), []) == 0
@@ -81,6 +84,21 @@ def test_adding_an_id_again_keeps_the_first_record(new_store: NewStore):
     assert store.add([[0, 1], [0, 1]], [Record("a", "second.jpg"), Record("b", "b.jpg")]) == 1
     assert len(store) == 2
     assert store.search([1, 0], 1)[0].record.path == "first.jpg"
+
+
+def test_an_updated_record_keeps_its_vector_and_its_place(new_store: NewStore):
+    store = new_store(2)
+    store.add([[1, 0], [0, 1]], records("a", "b"))
+    store.add([[1, 1]], records("c"))
+    moved = [Record("c", "new/c.jpg"), Record("a", "caf\u00e9/it's.jpg", {"name": 'the "a"'})]
+    assert store.update([*moved, Record("nobody", "nobody.jpg")]) == 2
+    for _ in range(2):
+        assert store.records() == [moved[1], *records("b"), moved[0]]
+        assert store.ids() == ["a", "b", "c"]
+        assert store.get("a") == moved[1]
+        assert [hit.record for hit in store.search([1, 0], 2)] == [moved[1], moved[0]]
+        store.maintain()
+    assert store.add([[0, 1]], records("a")) == 0
 
 
 def test_a_removed_row_is_not_found_and_may_come_back(new_store: NewStore):
@@ -129,6 +147,8 @@ def test_as_many_records_as_vectors_each_with_its_own_id(new_store: NewStore):
         store.add([[1, 0], [0, 1]], records("a"))
     with pytest.raises(ValueError, match="stands twice"):
         store.add([[1, 0], [0, 1]], records("a", "a"))
+    with pytest.raises(ValueError, match="stands twice"):
+        store.update(records("a", "a"))
 
 
 def cosine_by_hand(row: Sequence[int], query: Sequence[int]) -> float:

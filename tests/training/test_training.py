@@ -136,6 +136,40 @@ def test_an_experiment_may_live_in_a_file_of_ones_own(tmp_path) -> None:
         find_experiment("clip_sdm:smal")
 
 
+def test_a_method_in_a_file_of_ones_own_may_be_a_dataclass(tmp_path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from tipr.experiments.clip import tiny as mine\n"
+        "@dataclass(frozen=True)\nclass Config:\n    margin: float = 0.2\n"
+    )
+    assert find_experiment(f"{tmp_path / 'own.py'}:mine") == find_experiment("clip:tiny")
+
+
+def test_a_run_is_resumed_with_its_own_settings_only(tiny, tmp_path) -> None:
+    train(tiny, tmp_path / "run", device="cpu")
+    with pytest.raises(ValueError, match="same settings"):
+        train(replace(tiny, seed=1), tmp_path / "run", resume=True, device="cpu")
+
+
+def test_a_run_record_names_its_method(tiny) -> None:
+    facts = json.loads(tiny.to_json())
+    assert facts["method"]["is"] == "CLIPMethodConfig"
+    assert facts["encoder"]["is"] == "CompactConfig"
+
+
+def test_impossible_settings_are_refused_at_once(tiny, tmp_path) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        changed(tiny, "optim.epochs", "0")
+    with pytest.raises(ValueError, match="does not fit"):
+        changed(tiny, "encoder.stem", '["a"]')
+    with pytest.raises(ValueError, match="settings of its own"):
+        changed(tiny, "optim", "3")
+    longer = changed(tiny, "data.text_length", "99")
+    with pytest.raises(ValueError, match=r"longer than encoder\.text_length"):
+        train(longer, tmp_path / "run", device="cpu")
+
+
 def test_a_dataset_without_validation_is_refused(tiny, tmp_path) -> None:
     source = tiny.data.root
     kept = [r for r in json.loads((source / "reid_raw.json").read_text()) if r["split"] != "val"]

@@ -55,7 +55,7 @@ QUESTIONS = (
 )
 
 
-def demo(*, out: Path = Path("demo"), people: int = 100, images: int = 4, seed: int = 11) -> None:
+def demo(*, out: Path = Path("demo"), people: int = 100, images: int = 4, seed: int = 21) -> None:
     """Make a gallery of synthetic people and search it with five sentences.
 
     Parameters
@@ -87,7 +87,7 @@ def demo(*, out: Path = Path("demo"), people: int = 100, images: int = 4, seed: 
     print(_answered(Searcher(embedder, gallery), _truth(out / "people"), out / "answers.png"))
 
 
-def _answered(searcher: Any, truth: dict[str, Attributes], sheet: Path, k: int = 5) -> Path:
+def _answered(searcher: Any, truth: dict[str, Attributes], sheet: Path, k: int = 8) -> Path:
     """Prints the answers to the five questions and draws them on one page."""
     from tipr.gallery.sheet import contact_sheet
 

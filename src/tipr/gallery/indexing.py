@@ -56,7 +56,7 @@ class _Tally:
     added: int = 0
     already: int = 0
     skipped: list[tuple[Path, str]] = field(default_factory=list)
-    moved: list[Record] = field(default_factory=list)  # among the `already`
+    moved: dict[str, Record] = field(default_factory=dict)  # by id; counted in `already`
 
     def tell(self) -> None:
         if self.progress is not None:
@@ -86,7 +86,7 @@ def index_folders(
         tally.tell()
         if number % _TIDY_EVERY == 0:
             gallery.store.maintain()
-    gallery.store.update(tally.moved)
+    gallery.store.update(list(tally.moved.values()))
     if tally.added or tally.moved:
         gallery.store.maintain()
     tally.tell()
@@ -126,8 +126,7 @@ def _new_pictures(
             tally.already += 1
             if before.path != picture.record.path and _is_gone(before.path):
                 moved = _moved(before, picture.record)
-                known[moved.id] = moved
-                tally.moved.append(moved)
+                known[moved.id] = tally.moved[moved.id] = moved
         else:
             known[picture.record.id] = picture.record
             waiting.append(picture)

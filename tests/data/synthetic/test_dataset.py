@@ -8,6 +8,7 @@ import json
 import operator
 import shutil
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,3 +222,38 @@ def test_progress_counts_people(tmp_path, monkeypatch):
     seen = []
     render_dataset(tmp_path / "set", **SIZE, progress=lambda *counts: seen.append(counts))
     assert seen == [(done, 8) for done in range(1, 9)]
+
+
+def test_an_empty_folder_is_filled_where_no_folder_is_replaced(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def as_on_windows(self: Path, target: Path) -> Path:
+        if target.is_dir():
+            raise PermissionError(13, "Access is denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", as_on_windows)
+    monkeypatch.setattr(dataset, "render_member", lambda task: [])
+    (tmp_path / "empty").mkdir()
+    render_dataset(tmp_path / "empty", **SIZE)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    assert (tmp_path / "empty" / "dataset.json").is_file()
+
+
+def test_a_drive_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    with pytest.raises(FileNotFoundError, match="there is no drive /; choose another folder"):
+        render_dataset(tmp_path / "set", **SIZE)
+
+
+def test_no_more_workers_are_started_than_windows_can_wait_for(tmp_path, monkeypatch):
+    started = []
+
+    def pool(workers: int, context: object) -> ThreadPoolExecutor:
+        started.append(workers)
+        return ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(dataset, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(dataset, "render_member", lambda task: [])
+    render_dataset(tmp_path / "set", **SIZE, workers=200)
+    assert started == [61]
