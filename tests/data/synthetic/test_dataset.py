@@ -6,7 +6,10 @@ import errno
 import hashlib
 import json
 import operator
+import os
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -14,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -257,3 +261,19 @@ def test_no_more_workers_are_started_than_windows_can_wait_for(tmp_path, monkeyp
     monkeypatch.setattr(dataset, "render_member", lambda task: [])
     render_dataset(tmp_path / "set", **SIZE, workers=200)
     assert started == [61]
+
+
+def test_another_processor_makes_the_same_bytes(rendered, tmp_path):
+    """NumPy and BLAS are told to do without the newer instructions of this machine."""
+    code = (
+        "from pathlib import Path; from tipr.data.synthetic.dataset import render_dataset;"
+        f"render_dataset(Path({str(tmp_path / 'eight')!r}), **{SIZE!r})"
+    )
+    older = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": _newer_instructions()}
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **older})
+    assert contents(tmp_path / "eight") == contents(rendered.path)
+
+
+def _newer_instructions() -> str:
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    return " ".join(found)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tipr.data.synthetic.camera import Camera, Frame, View
+from tipr.data.synthetic.curves import product
 from tipr.data.synthetic.jit import Bytes, Doubles, Flags, Floats, kernel
 from tipr.data.synthetic.rng import Rng
 from tipr.data.synthetic.scenery import GROUND_TEXELS_PER_METRE, WALL_TEXELS_PER_METRE
@@ -43,7 +44,7 @@ def trace_rows(view: View, frame: Frame, wall_distance: float) -> Rows:
     level = _level(view.ahead)
     down = (np.arange(frame.height) + 0.5 - frame.height / 2) / frame.scale + frame.y
     rise = -view.up[1] * down + view.ahead[1]
-    advance = float(-view.up @ level) * down + float(view.ahead @ level)
+    advance = float(-product(view.up, level)) * down + float(product(view.ahead, level))
     to_ground = np.where(rise < -1e-4, -view.eye[1] / np.minimum(rise, -1e-4), 1e9)
     to_wall = (view.distance + wall_distance) / np.maximum(advance, 1e-3)
     is_ground = to_ground < to_wall
@@ -54,7 +55,7 @@ def trace_rows(view: View, frame: Frame, wall_distance: float) -> Rows:
 def _level(direction: Doubles) -> Doubles:
     """The horizontal part of a direction, at length one."""
     flat = np.array([direction[0], 0, direction[2]])
-    return flat / math.sqrt(float(flat @ flat))
+    return flat / math.sqrt(float(product(flat, flat)))
 
 
 def _size(rays: Doubles, frame: Frame, texels_per_metre: float, defocus: float = 0.0) -> int:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from tipr.data.synthetic.curves import product
 from tipr.data.synthetic.jit import Doubles, Floats
 from tipr.data.synthetic.rng import Rng
 from tipr.data.synthetic.scenery import Scenery, paint_scenery
@@ -110,9 +111,9 @@ def look_at(camera: Camera, yaw: float, distance: float, person_height: float) -
     sine, cosine = math.sin(yaw), math.cos(yaw)
     eye = np.array([sine * distance, camera.height, cosine * distance])
     ahead = np.array([0, person_height * _AIM, 0]) - eye
-    ahead /= math.sqrt(float(ahead @ ahead))
+    ahead /= math.sqrt(float(product(ahead, ahead)))
     right = np.array([-ahead[2], 0, ahead[0]])
-    right /= math.sqrt(float(right @ right))
+    right /= math.sqrt(float(product(right, right)))
     up = np.array(
         [
             right[1] * ahead[2] - right[2] * ahead[1],
@@ -122,7 +123,7 @@ def look_at(camera: Camera, yaw: float, distance: float, person_height: float) -
     )
     x, y, z = camera.sun
     sun = np.array([x * cosine + z * sine, y, z * cosine - x * sine])
-    return View(eye, right, up, ahead, distance, sun / math.sqrt(float(sun @ sun)))
+    return View(eye, right, up, ahead, distance, sun / math.sqrt(float(product(sun, sun))))
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Projection:
 
 def project(positions: Floats, view: View) -> Projection:
     axes = np.stack([view.right, -view.up, view.ahead], 1).astype(np.float32)
-    seen = (positions - view.eye.astype(np.float32)) @ axes
+    seen = product(positions - view.eye.astype(np.float32), axes)
     nearness = np.float32(1) / seen[:, 2]
     depth = np.ascontiguousarray(seen[:, 2])
     return Projection(seen[:, 0] * nearness, seen[:, 1] * nearness, depth)

@@ -65,8 +65,15 @@ class Curve:
         return start + end
 
 
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` for three columns of `a`, added in a fixed order: unlike BLAS, alike everywhere."""
+    if b.ndim == 1:
+        return a[..., 0] * b[0] + a[..., 1] * b[1] + a[..., 2] * b[2]
+    return a[..., 0, None] * b[0] + a[..., 1, None] * b[1] + a[..., 2, None] * b[2]
+
+
 def length(vector: Array) -> float:
-    return math.sqrt(float(vector @ vector))
+    return math.sqrt(float(product(vector, vector)))
 
 
 def unit(vector: Array) -> Array:
@@ -88,7 +95,7 @@ def cross(a: Array, b: Array) -> Array:
 
 def perpendicular(vector: Array, axis: Array) -> Array:
     """The direction nearest to `vector` at a right angle to the unit `axis`."""
-    return unit(vector - axis * float(vector @ axis))
+    return unit(vector - axis * float(product(vector, axis)))
 
 
 def rotation(yaw: float, pitch: float) -> Array:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tipr.data.synthetic.curves import TAU, UP, Array
+from tipr.data.synthetic.curves import TAU, UP, Array, product
 from tipr.data.synthetic.figure import Figure
 from tipr.data.synthetic.garments import Cut, on_surface
 from tipr.data.synthetic.mesh import (
@@ -115,4 +115,4 @@ def _scarf_tail(figure: Figure, over: Cut) -> Patch:
 
 def _in_frame(frame: Frame, x: Array, y: Array, z: Array) -> np.ndarray:
     local = np.stack(np.broadcast_arrays(x, y, z), -1)
-    return (local @ np.array(frame[1:]) + frame.origin).astype(np.float32)
+    return (product(local, np.array(frame[1:])) + frame.origin).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tipr.data.synthetic.curves import TAU, Array, Array32, Curve, smoothstep
+from tipr.data.synthetic.curves import TAU, Array, Array32, Curve, product, smoothstep
 from tipr.data.synthetic.figure import Figure
 from tipr.data.synthetic.mesh import FrameKind, Patch, RowFrame, ring_u
 from tipr.data.synthetic.skeleton import SIDES
@@ -50,7 +50,7 @@ def head_points(figure: Figure, levels: Array, angles: Array, off: float | Array
         out = lift * np.sqrt(1 - up * up * 0.96) / radius
         x, z, y = x + x * out, z + (z - middle) * out, y + up * lift
     local = np.stack([x, y, z], -1) * body.head_height
-    return (local @ np.array(head[1:]) + head.origin).astype(np.float32)
+    return (product(local, np.array(head[1:])) + head.origin).astype(np.float32)
 
 
 def _features(x: Array, y: Array) -> Array:

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from tipr.data.synthetic.curves import product
 from tipr.data.synthetic.jit import Floats, kernel
 
 _CELL = np.float32(0.030)  # metres between texels of a light's depth map
@@ -47,7 +48,7 @@ def ambient_occlusion(positions: Floats, normals: Floats) -> Floats:
     """Share of the sky (0.3 to 1) that each vertex sees in the pose given: (V,)."""
     shares = np.empty((len(_SKY_DIRECTIONS), len(positions)), np.float32)
     _visibility(positions, _SKY_DIRECTIONS, _CELL, _BIAS, _SOFT, shares)
-    weights = np.maximum((normals @ _SKY_DIRECTIONS.T).T * 0.7 + 0.3, 0.02)
+    weights = np.maximum(product(normals, _SKY_DIRECTIONS.T).T * 0.7 + 0.3, 0.02)
     return (0.30 + 0.70 * (shares * weights).sum(0) / weights.sum(0)).astype(np.float32)
 
 

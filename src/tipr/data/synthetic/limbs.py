@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tipr.data.synthetic.body import ARM_RADIUS, CALF_RADIUS, LEG_RADIUS
-from tipr.data.synthetic.curves import Array, bell, cross, smoothstep, unit, unit_rows
+from tipr.data.synthetic.curves import Array, bell, cross, product, smoothstep, unit, unit_rows
 from tipr.data.synthetic.figure import Figure
 from tipr.data.synthetic.mesh import FrameKind, Patch, Rings, RowFrame, folded
 from tipr.data.synthetic.skeleton import SIDES, Frame
@@ -106,7 +106,7 @@ def hands(figure: Figure, tile: str) -> list[Patch]:
         bend = (0.5 * q * q)[:, None]
         path = wrist + (down * (q[:, None] - bend) + fallen * bend) * (0.098 * figure.body.height)
         along = unit_rows(np.gradient(path, axis=0))
-        across = unit_rows(chest.side - along * (along @ chest.side)[:, None])
+        across = unit_rows(chest.side - along * product(along, chest.side)[:, None])
         rings = Rings(path, across, np.cross(across, -along), thickness, breadth, breadth)
         frame = RowFrame(FrameKind.HAND, side)
         patches.append(tube(rings, Finish(tile=tile, frame=frame, columns=10, cap_end=True)))
@@ -134,7 +134,7 @@ def neck(figure: Figure) -> Patch:
     path = high + (low - high) * q[:, None]
     radius = np.interp(1 - q, [0, 0.35, 1], [0.046, 0.032, 0.031]) * figure.body.limb_scale
     down = np.tile(unit(low - high), (6, 1))
-    side = unit_rows(chest.side - down * (down @ chest.side)[:, None])
+    side = unit_rows(chest.side - down * product(down, chest.side)[:, None])
     rings = Rings(path, side, np.tile(cross(side[0], -down[0]), (6, 1)), radius, radius, radius)
     frame = RowFrame(FrameKind.NECK, 0, q)
     return tube(rings, Finish(tile="neck", frame=frame, columns=14))

@@ -22,7 +22,17 @@ from tipr.data.synthetic.body import (
     UPPER_ARM,
     Body,
 )
-from tipr.data.synthetic.curves import TAU, UP, Array, cross, length, perpendicular, rotation, unit
+from tipr.data.synthetic.curves import (
+    TAU,
+    UP,
+    Array,
+    cross,
+    length,
+    perpendicular,
+    product,
+    rotation,
+    unit,
+)
 from tipr.data.synthetic.frames import torso_frames
 from tipr.data.synthetic.pose import Pose, Reach, Swing
 
@@ -186,8 +196,8 @@ def _swing(body: Body, arm: Swing, side: int, pose: Pose, chest: Frame, shoulder
     upper = np.array([aside, -down * math.cos(forward), down * math.sin(forward)])
     lower = unit(np.array([aside * 0.35, -math.cos(bent), math.sin(bent)]))
     axes = np.array(chest[1:])
-    elbow = shoulder + upper @ axes * (UPPER_ARM * body.height)
-    return np.array([shoulder, elbow, elbow + lower @ axes * (FOREARM * body.height)])
+    elbow = shoulder + product(upper, axes) * (UPPER_ARM * body.height)
+    return np.array([shoulder, elbow, elbow + product(lower, axes) * (FOREARM * body.height)])
 
 
 def _reach(body: Body, arm: Reach, side: int, chest: Frame, shoulder: Array) -> Array:
@@ -200,7 +210,7 @@ def _reach(body: Body, arm: Reach, side: int, chest: Frame, shoulder: Array) -> 
     distance = min(distance, (upper + lower) * 0.995)
     cosine = (upper**2 + distance**2 - lower**2) / (2 * upper * distance)
     cosine = max(-1.0, min(1.0, cosine))
-    out = np.array([side * 0.75, -0.6, -0.5]) @ np.array(chest[1:])
+    out = product(np.array([side * 0.75, -0.6, -0.5]), np.array(chest[1:]))
     elbow = shoulder + direction * (upper * cosine)
     elbow = elbow + perpendicular(out, direction) * (upper * math.sqrt(1 - cosine * cosine))
     return np.array([shoulder, elbow, shoulder + direction * distance])
@@ -208,7 +218,7 @@ def _reach(body: Body, arm: Reach, side: int, chest: Frame, shoulder: Array) -> 
 
 def _head(body: Body, pose: Pose, neck: Frame, lean: float) -> Frame:
     turn = rotation(pose.head_yaw, -0.75 * lean + pose.head_pitch)
-    side, up, front = turn.T @ np.array(neck[1:])
+    side, up, front = product(turn.T, np.array(neck[1:]))
     height = body.height
     if body.child:
         return Frame(neck.origin + up * (0.01 * height), side, up, front)

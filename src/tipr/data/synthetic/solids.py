@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tipr.data.synthetic.curves import Array, Array32, length, unit, unit_rows
+from tipr.data.synthetic.curves import Array, Array32, length, product, unit, unit_rows
 from tipr.data.synthetic.mesh import (
     Patch,
     Rings,
@@ -59,7 +59,7 @@ def tube(rings: Rings, finish: Finish) -> Patch:
 def sweep(path: Array, sideways: Array, radius: Array) -> Rings:
     """Round rings along a path (n, 3), their sides as near to `sideways` as the path allows."""
     down = unit_rows(np.gradient(path, axis=0))
-    side = unit_rows(sideways - down * (down @ sideways)[:, None])
+    side = unit_rows(sideways - down * product(down, sideways)[:, None])
     return Rings(path, side, np.cross(side, -down), radius, radius, radius)
 
 
@@ -133,7 +133,7 @@ def ribbon(strap: Ribbon, tile: str, frame: RowFrame) -> Patch:
     """The strap as a two-sided patch of three columns."""
     count = len(strap.path)
     down = unit_rows(np.gradient(strap.path, axis=0))
-    across = unit_rows(strap.spread - down * (down @ strap.spread)[:, None])
+    across = unit_rows(strap.spread - down * product(down, strap.spread)[:, None])
     offsets = np.linspace(-0.5, 0.5, 3) * strap.width
     points = strap.path[:, None] + offsets[None, :, None] * across[:, None]
     points = points.astype(np.float32)
