@@ -34,7 +34,7 @@ $(VENV)/demo.done: pyproject.toml constraints.txt
 
 $(VENV)/dev.done: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[synth,test,dev]'
+	$(INSTALL) -e '.[synth,nlp,test,dev]'
 	touch $@ $(VENV)/demo.done
 
 clean:

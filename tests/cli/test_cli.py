@@ -76,7 +76,7 @@ def test_training_evaluating_and_showing_a_run(rectangles_root, tmp_path) -> Non
 
 def test_every_experiment_can_be_shown() -> None:
     names = tipr("show").stdout.split()
-    assert "clip:small" in names and "clip_sdm:vit_b16" in names
+    assert "clip:small" in names and "clip_sdm:cuhk_pedes" in names
     assert json.loads(tipr("show", "clip_sdm:small").stdout)["what"] == "experiment"
     assert json.loads(tipr("show", "small").stdout)["what"] == "model"
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tipr.data.augment import Augmentation, mirrored
+from tipr.data.augment import Augmentation, PublishedAugmentation, mirrored
 
 STILL = Augmentation(
     flip=0, shift=0, zoom=0, turn=0, light=0, saturation=0, cast=0, blur=0, noise=0, erase=0,
@@ -67,3 +67,19 @@ def test_dropping_words_never_leaves_an_empty_sentence() -> None:
 def test_denials_are_never_dropped() -> None:
     gone = Augmentation(drop_words=1.0)
     assert gone.caption("a man with no hat", False) == "no"
+
+
+def test_the_published_augmentation_moves_by_the_padding_and_erases_a_box() -> None:
+    torch.manual_seed(0)
+    ones = torch.ones(64, 3, 96, 32)
+    moved = PublishedAugmentation(flip=0, erase=0).images(ones, torch.zeros(64, dtype=torch.bool))
+    black = (moved[:, 0] == 0).float()
+    assert black.mean() > 0.05
+    assert black.any(dim=2).all(dim=1).sum() <= 64 and black.amax(dim=0)[10:-10, 10:-10].sum() == 0
+    boxed = PublishedAugmentation(flip=0, pad=0, erase=1).images(ones, NOBODY[:1].expand(64))
+    erased = (boxed[:, 0] != 1).float().mean(dim=(1, 2))
+    assert erased.min() >= 0 and erased.max() <= 0.45 and 0.1 < erased.mean() < 0.3
+
+
+def test_the_published_flip_leaves_the_sentence() -> None:
+    assert PublishedAugmentation().caption("a bag on the left", True) == "a bag on the left"

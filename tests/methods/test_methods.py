@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from batches import batch
 
-from tipr.data.pairs import Batch
 from tipr.experiments.find import experiment_names, find_experiment
 
 TINY = [name for name in experiment_names() if name.endswith(":tiny")]
-
-
-def batch() -> Batch:
-    torch.manual_seed(0)
-    tokens = torch.randint(4, 500, (8, 12))
-    return Batch(torch.randn(8, 3, 64, 32), tokens, torch.arange(8) // 2)
 
 
 @pytest.fixture(params=TINY)

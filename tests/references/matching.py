@@ -19,11 +19,11 @@ def softmax(row: Sequence[float]) -> list[float]:
     return [p / sum(powers) for p in powers]
 
 
-def info_nce(image: Vectors, text: Vectors, scale: float) -> float:
+def info_nce(image: Vectors, text: Vectors, temperature: float) -> float:
     total = 0.0
     for queries, gallery in ((text, image), (image, text)):
         for i, query in enumerate(queries):
-            p = softmax([scale * cosine(query, other) for other in gallery])
+            p = softmax([cosine(query, other) / temperature for other in gallery])
             total -= math.log(p[i]) / len(queries)
     return total / 2
 

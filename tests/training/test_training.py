@@ -13,8 +13,9 @@ from tipr.evaluation.evaluate import evaluate
 from tipr.experiments import clip_sdm
 from tipr.experiments.find import find_experiment
 from tipr.training.checkpoint import State
-from tipr.training.experiment import changed
-from tipr.training.loop import build_optimizer, schedule, train
+from tipr.training.experiment import OptimConfig, changed
+from tipr.training.loop import train
+from tipr.training.optimizer import build_optimizer, schedule
 
 
 def rows(run: Path) -> list[dict]:
@@ -27,7 +28,7 @@ def test_training_finds_held_out_people(tiny, tmp_path) -> None:
         tiny,
         method=clip_sdm.tiny().method,
         data=replace(tiny.data, augmentation=still),
-        optim=replace(tiny.optim, epochs=25, lr=3e-3),
+        optim=replace(tiny.optim, epochs=40, lr=3e-3),
     )
     embedder = train(experiment, tmp_path / "run", device="cpu")
     report = evaluate(embedder, read_dataset(tiny.data.root).test)
@@ -102,7 +103,8 @@ def test_a_checkpoint_never_executes_code(tiny, tmp_path) -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
-    rates = [schedule(step, warmup=10, total=100) for step in range(100)]
+    config = OptimConfig(epochs=10, lr=1.0, head_lr=1.0)
+    rates = [schedule(step, 10, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.001

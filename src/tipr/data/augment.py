@@ -6,18 +6,75 @@ the real benchmarks (TBPS-CLIP, Cao et al., AAAI 2024): no hue shift, since colo
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tipr.data.images import CLIP_MEAN
+
 Images = Float[Tensor, "B 3 H W"]
 _DENIALS = {"no", "not", "without", "nothing", "neither", "nor"}
 _SIDES = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+
+
+class Augmenting(Protocol):
+    """What a batcher needs of an augmentation; pixels are in 0..1."""
+
+    @property
+    def flip(self) -> float: ...
+    def images(self, images: Images, flipped: Bool[Tensor, " B"]) -> Images: ...
+    def caption(self, caption: str, flipped: bool) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedAugmentation:
+    """What IRRA's lineage does at 384 x 128: flip, pad 10 and crop, erase; sentences stay.
+
+    Faithful to a quirk: a flipped picture keeps the sentence that says left and right.
+    """
+
+    flip: float = 0.5
+    pad: int = 10  # pixels, black
+    erase: float = 0.5
+    erased_area: tuple[float, float] = (0.02, 0.4)  # of the picture
+    erased_shape: tuple[float, float] = (0.3, 3.3)  # height to width
+    noise: bool = False  # erase with noise (IVT) in place of one colour
+
+    def images(self, images: Images, flipped: Bool[Tensor, " B"]) -> Images:
+        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+        return torch.stack([self._erased(self._cropped(image)) for image in images])
+
+    def caption(self, caption: str, flipped: bool) -> str:
+        return caption
+
+    def _cropped(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+        height, width = image.shape[-2:]
+        top, left = torch.randint(2 * self.pad + 1, (2,)).tolist()
+        return F.pad(image, [self.pad] * 4)[:, top : top + height, left : left + width]
+
+    def _erased(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+        if torch.rand(()) >= self.erase:
+            return image
+        height, width = image.shape[-2:]
+        least, most = self.erased_area
+        area = height * width * float(torch.empty(()).uniform_(least, most))
+        logs = [math.log(shape) for shape in self.erased_shape]
+        shape = math.exp(float(torch.empty(()).uniform_(*logs)))
+        h, w = round((area * shape) ** 0.5), round((area / shape) ** 0.5)
+        if not (0 < h < height and 0 < w < width):
+            return image
+        top, left = int(torch.randint(height - h + 1, ())), int(torch.randint(width - w + 1, ()))
+        image = image.clone()
+        fill = torch.rand(3, h, w) if self.noise else torch.tensor(CLIP_MEAN)[:, None, None]
+        image[:, top : top + h, left : left + w] = fill
+        return image
 
 
 @dataclass(frozen=True, kw_only=True)

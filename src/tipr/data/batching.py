@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from tipr.data.augment import Augmentation
+from tipr.data.augment import Augmenting
 from tipr.data.images import ImageTransform, open_image
-from tipr.data.pairs import Batch, Pair
+from tipr.data.pairs import Batch, Batcher, Pair
 from tipr.data.text import Tokenizer
 
 
@@ -38,7 +40,7 @@ class PairBatcher:
         self,
         transform: ImageTransform,
         tokenizer: Tokenizer,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmenting | None = None,
         cache: int = 0,
     ) -> None:
         self.pixels = PixelCache(transform, cache)
@@ -54,8 +56,28 @@ class PairBatcher:
                 self.augmentation.caption(caption, bool(flip))
                 for caption, flip in zip(captions, flipped, strict=True)
             ]
+        tokens, numbers = self.tokenizer.numbered(captions)
         return Batch(
             images=self.transform.normalised(images),
-            tokens=self.tokenizer(captions),
+            tokens=tokens,
+            words=numbers,
             person_ids=torch.tensor([p.person_id for p in pairs]),
+            image_ids=torch.tensor([p.image_id for p in pairs]),
+            caption_ids=torch.tensor([p.caption_id for p in pairs]),
         )
+
+
+class Batching(Protocol):
+    """How a method wants its batches: a frozen dataclass named in the experiment."""
+
+    def build(self, plain: PairBatcher, pairs: Sequence[Pair]) -> Batcher:
+        """A batcher around the plain one; `pairs` are all that is trained on."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """One row per pair, as it is."""
+
+    def build(self, plain: PairBatcher, pairs: Sequence[Pair]) -> Batcher:
+        return plain

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -19,6 +20,26 @@ class Pair:
     caption: str
     person_id: int  # the identity, across cameras
     image_id: int  # several captions may share one image
+    caption_id: int = 0  # names the caption among the pairs that are trained on
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    """The same dataclass with every tensor in it on `device`."""
+    parts = {f.name: getattr(value, f.name) for f in fields(value)}
+    return replace(value, **{n: p.to(device) for n, p in parts.items() if p is not None})
+
+
+@dataclass
+class Support:
+    """Other pictures and sentences of each row's person: S of each, fewer where there are fewer."""
+
+    images: Float[Tensor, "B S 3 H W"]
+    tokens: Int[Tensor, "B S L"]
+    has_image: Bool[Tensor, "B S"]  # False where a row has no such picture
+    has_text: Bool[Tensor, "B S"]
+
+    def to(self, device: torch.device | str) -> Support:
+        return _moved(self, device)
 
 
 @dataclass
@@ -27,10 +48,16 @@ class Batch:
 
     images: Float[Tensor, "B 3 H W"]
     tokens: Int[Tensor, "B L"]  # 0 is padding
+    words: Int[Tensor, "B L"]  # which word of its sentence a token is part of, from 1; 0 is none
     person_ids: Int[Tensor, " B"]  # contiguous from 0 over the training split
+    image_ids: Int[Tensor, " B"]
+    caption_ids: Int[Tensor, " B"]
+    tags: Int[Tensor, "B L"] | None = None  # `data.tagging.Tag` of each token, where asked for
+    difficulty: Float[Tensor, "B L"] | None = None  # how hard each word is to guess, 0 to 1
+    support: Support | None = None  # others of the same people, where asked for
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return _moved(self, device)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,8 +82,9 @@ class Dataset:
 
 
 def contiguous(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], int]:
-    """The same pairs with person ids 0..n-1 in order of appearance, and n."""
+    """The same pairs, captions numbered, with person ids 0..n-1 in order of appearance, and n."""
     seen: dict[int, int] = {}
     for pair in pairs:
         seen.setdefault(pair.person_id, len(seen))
-    return tuple(replace(p, person_id=seen[p.person_id]) for p in pairs), len(seen)
+    numbered = (replace(p, person_id=seen[p.person_id], caption_id=i) for i, p in enumerate(pairs))
+    return tuple(numbered), len(seen)

@@ -91,9 +91,17 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Int[Tensor, "B L"]:
         """Ids with start and end, cut at `length`, padded with 0 to the longest of this batch."""
-        rows = [[START, *self.encode(text)[: self.length - 2], END] for text in texts]
-        longest = max(map(len, rows), default=2)
-        return torch.tensor([row + [PADDING] * (longest - len(row)) for row in rows])
+        return self.numbered(texts)[0]
+
+    def numbered(self, texts: Sequence[str]) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
+        """The ids, and which word (as `words` counts, from 1) each is part of; 0 is none."""
+        ids, numbers = [], []
+        for text in texts:
+            pieces = [(i, n) for n, w in enumerate(words(text), 1) for i in self._word(w)]
+            pieces = pieces[: self.length - 2]
+            ids.append([START, *(i for i, _ in pieces), END])
+            numbers.append([0, *(n for _, n in pieces), 0])
+        return _padded(ids), _padded(numbers)
 
     def encode(self, text: str) -> list[int]:
         return [i for word in words(text) for i in self._word(word)]
@@ -128,3 +136,8 @@ class Tokenizer:
     def save(self, path: Path) -> None:
         lines = [_HEADER, *(" ".join(merge) for merge in self.merges)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def _padded(rows: Sequence[list[int]]) -> Int[Tensor, "B L"]:
+    longest = max(map(len, rows), default=2)
+    return torch.tensor([row + [PADDING] * (longest - len(row)) for row in rows])

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.encoder import Encoded, Encoder
-from tipr.encoders.transformer import Block, QuickGELU, chosen
+from tipr.transformer import Block, QuickGELU, chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ class CLIPEncoder(Encoder):
         super().__init__()
         self.config = config
         self.width, self.patch, self.vocabulary = config.embedding, config.patch, config.vocabulary
+        self.word_ids = range(4, config.vocabulary)
         self.grid = (config.image_size[0] // config.patch, config.image_size[1] // config.patch)
         wide, deep = config.image_width, config.text_width
         self.patches = nn.Conv2d(3, wide, config.patch, config.patch, bias=False)
@@ -72,9 +73,17 @@ class CLIPEncoder(Encoder):
         x = self.image_out(self.norm_image(x))
         return Encoded(embedding=x[:, 0], tokens=x[:, 1:])
 
-    def encode_text(self, tokens: Int[Tensor, "B L"]) -> Encoded:
+    def encode_text(
+        self, tokens: Int[Tensor, "B L"], keep: Int[Tensor, "B K"] | None = None
+    ) -> Encoded:
+        """Raises ValueError when `keep` leaves out a sentence's end token, its embedding."""
+        x = self.word(tokens) + self.order[:, : tokens.shape[1]]
+        if keep is not None:
+            x, tokens = chosen(x, keep), tokens.gather(1, keep)
+            if not (tokens == self.end_id).any(dim=1).all():
+                raise ValueError("a sentence lost its end token, which CLIP reads it from; drop "
+                                 "words row by row (shared_positions=False)")  # fmt: skip
         length = tokens.shape[1]
-        x = self.word(tokens) + self.order[:, :length]
         earlier = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
         visible = earlier.expand(len(tokens), 1, length, length)
         for block in self.text_blocks:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.encoder import Encoded, Encoder
-from tipr.encoders.transformer import Block, chosen
+from tipr.transformer import Block, attention_to, chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class CompactEncoder(Encoder):
         super().__init__()
         self.config = config
         self.width, self.vocabulary = config.embedding, config.vocabulary
+        self.word_ids = range(4, config.vocabulary)
         self.patch = 2 ** len(config.stem)
         self.grid = (config.image_size[0] // self.patch, config.image_size[1] // self.patch)
         wide = config.stem[-1]
@@ -59,6 +61,8 @@ class CompactEncoder(Encoder):
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
     ) -> Encoded:
+        if keep is not None:  # the stem's convolutions would look across the patch's border
+            images = self._only(images, keep)
         x = (
             self.stem(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT
             + self.place
@@ -70,21 +74,28 @@ class CompactEncoder(Encoder):
         x = self.image_out(x)
         return Encoded(embedding=x.mean(dim=1), tokens=x)
 
-    def encode_text(self, tokens: Int[Tensor, "B L"]) -> Encoded:
+    def _only(
+        self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B 3 H W"]:
+        """The pictures with every other patch blank."""
+        seen = images.new_zeros(len(images), self.num_patches).scatter(1, keep, 1.0)
+        seen = seen.view(len(images), 1, *self.grid)
+        return images * F.interpolate(seen, scale_factor=float(self.patch), mode="nearest")
+
+    def encode_text(
+        self, tokens: Int[Tensor, "B L"], keep: Int[Tensor, "B K"] | None = None
+    ) -> Encoded:
         padding = tokens == 0
         x = self.word(tokens) + self.order[:, : tokens.shape[1]]
-        visible = attention_to(~padding)
+        if keep is not None:
+            x, padding = chosen(x, keep), padding.gather(1, keep)
+        visible = attention_to(~padding, x.shape[1])
         for block in self.text_blocks:
             x = block(x, visible)
         x = self.text_out(x)
         present = (~padding)[..., None].to(x.dtype)
         embedding = (x * present).sum(dim=1) / present.sum(dim=1)
         return Encoded(embedding=embedding, tokens=x, padding=padding)
-
-
-def attention_to(present: Bool[Tensor, "B L"]) -> Bool[Tensor, "B 1 L L"]:
-    """Every token looks at those that are there."""
-    return present[:, None, None, :].expand(-1, 1, present.shape[1], -1)
 
 
 def blocks(width: int, heads: int, layers: int) -> nn.ModuleList:

@@ -28,6 +28,7 @@ class Encoder(nn.Module, ABC):
     grid: tuple[int, int]  # patches (down, across)
     vocabulary: int
     mask_id: int  # the token that hides a word
+    word_ids: range  # the ids that are pieces of words, not signs of their own
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -42,8 +43,17 @@ class Encoder(nn.Module, ABC):
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
     ) -> Encoded:
-        """`keep` lists the patches to look at, by index in reading order; default all."""
+        """`keep` lists the patches to look at, by index in reading order; default all.
+
+        Nothing of the other patches reaches the result.
+        """
 
     @abstractmethod
-    def encode_text(self, tokens: Int[Tensor, "B L"]) -> Encoded:
-        """`tokens` are ids of this encoder's vocabulary; 0 is padding."""
+    def encode_text(
+        self, tokens: Int[Tensor, "B L"], keep: Int[Tensor, "B K"] | None = None
+    ) -> Encoded:
+        """`tokens` are ids of this encoder's vocabulary; 0 is padding.
+
+        `keep` lists the places to look at, ascending; the others are as if never written, and
+        those that stay keep their positions. Default all.
+        """

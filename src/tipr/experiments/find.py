@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import tipr.experiments
+from tipr.experiments.table import Table
 from tipr.training.experiment import Experiment
 
 
@@ -19,10 +20,30 @@ def experiment_names() -> list[str]:
     """Every experiment of the package."""
     found = []
     for info in pkgutil.iter_modules(tipr.experiments.__path__):
-        if info.name != "find":
-            module = importlib.import_module(f"tipr.experiments.{info.name}")
-            found += [f"{info.name}:{name}" for name in _functions(module)]
+        module = importlib.import_module(f"tipr.experiments.{info.name}")
+        found += [f"{info.name}:{name}" for name in _returning(Experiment, module)]
     return found
+
+
+def table_names() -> list[str]:
+    """Every module of experiments with an `ablation`."""
+    infos = list(pkgutil.iter_modules(tipr.experiments.__path__))
+    modules = {i.name: importlib.import_module(f"tipr.experiments.{i.name}") for i in infos}
+    return [name for name, module in modules.items() if "ablation" in _returning(Table, module)]
+
+
+def find_table(name: str) -> Table:
+    """The ablation of a method; or of `./FILE.py`. Raises ValueError when there is none."""
+    if name.endswith(".py"):
+        module = _from_file(Path(name))
+    elif name in table_names():
+        module = importlib.import_module(f"tipr.experiments.{name}")
+    else:
+        raise ValueError(f"there is no ablation {name!r}; choose one of {', '.join(table_names())}")
+    table = module.ablation() if "ablation" in _returning(Table, module) else None
+    if not isinstance(table, Table):
+        raise ValueError(f"{name} defines no function `ablation() -> Table`")
+    return table
 
 
 def find_experiment(name: str) -> Experiment:
@@ -37,9 +58,11 @@ def find_experiment(name: str) -> Experiment:
     return _called(importlib.import_module(f"tipr.experiments.{module}"), function, name)
 
 
-def _functions(module: ModuleType) -> list[str]:
+def _returning(kind: type, module: ModuleType) -> list[str]:
+    """The module's own public functions that promise a value of this kind."""
     members = inspect.getmembers(module, inspect.isfunction)
-    return [n for n, f in members if f.__module__ == module.__name__ and not n.startswith("_")]
+    own = [(n, f) for n, f in members if f.__module__ == module.__name__ and not n.startswith("_")]
+    return [n for n, f in own if f.__annotations__.get("return") in (kind, kind.__name__)]
 
 
 def _hint(name: str) -> str:

@@ -38,4 +38,4 @@ class CLIPMethod(Method):
         text = self.encoder.encode_text(batch.tokens).embedding
         with torch.no_grad():  # the parameter itself is clipped, so that it can come back
             self.log_scale.clamp_(max=math.log(self.config.largest_scale))
-        return {"itc": info_nce(image, text, self.log_scale.exp())}
+        return {"itc": info_nce(image, text, (-self.log_scale).exp())}

@@ -13,6 +13,7 @@ from tipr.encoders.encoder import Encoder
 
 class Method(nn.Module, ABC):
     encoder: Encoder
+    epoch: int = 0  # finished epochs; the trainer keeps it
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -21,13 +21,10 @@ def same_person(person_ids: Int[Tensor, " B"]) -> Bool[Tensor, "B B"]:
 def info_nce(
     image: Float[Tensor, "B D"],
     text: Float[Tensor, "B D"],
-    scale: Float[Tensor, ""] | float = 1 / 0.07,
+    temperature: Float[Tensor, ""] | float = 0.07,
 ) -> Float[Tensor, ""]:
-    """Image-text contrast (CLIP, ICML 2021): each row's own partner against all others, both ways.
-
-    `scale` multiplies the cosines (CLIP's inverse temperature).
-    """
-    logits = scale * cosine(text, image)
+    """Image-text contrast (CLIP, ICML 2021): each row's partner against all others, both ways."""
+    logits = cosine(text, image) / temperature
     log_rows, log_columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
     return -(log_rows.diagonal().mean() + log_columns.diagonal().mean()) / 2
 

@@ -7,12 +7,16 @@ import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from tipr.data.augment import Augmentation
+from tipr.data.augment import Augmentation, Augmenting
+from tipr.data.batching import Batching, Plain
+from tipr.data.sampling import Sampling, Shuffled
 from tipr.data.text import OWN_MERGES
 from tipr.encoders.catalogue import EncoderConfig
 from tipr.methods.method import MethodConfig
+
+Algorithm = Literal["adamw", "adam", "sgd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,9 @@ class DataConfig:
     batch_size: int = 64
     merges: Path = OWN_MERGES
     text_length: int = 64
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmenting = field(default_factory=Augmentation)
+    batching: Batching = field(default_factory=Plain)
+    sampling: Sampling = field(default_factory=Shuffled)
     workers: int = 0  # processes that prepare batches; 0 is this one
     cache: int = 4 << 30  # bytes of decoded pictures to keep, over all workers
 
@@ -32,13 +38,24 @@ class OptimConfig:
     lr: float
     head_lr: float  # for everything that is not the encoder
     warmup_epochs: float = 1.0
+    warmup_from: float | None = None  # of the rate, at the first step; None is one step's share
+    floor: float = 0.0  # of the rate, at the end
+    by_epoch: bool = False  # the rate changes between epochs only
+    algorithm: Algorithm = "adamw"
+    betas: tuple[float, float] = (0.9, 0.98)  # the first is the momentum of sgd
+    epsilon: float = 1e-8
     weight_decay: float = 0.02
-    clip_norm: float = 1.0
+    decay_vectors: bool = False  # biases and norms too
+    bias_lr: float = 1.0  # what the rate of biases and norms is multiplied with
+    clip_norm: float = 1.0  # 0 leaves gradients as they are
+    half_weights: bool = False  # quirk: IRRA and SEN hold their weights in half precision
     validate_every: int = 1  # epochs
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.validate_every < 1:
             raise ValueError("optim.epochs and optim.validate_every are at least 1")
+        if self.algorithm not in get_args(Algorithm):
+            raise ValueError(f"optim.algorithm is one of {', '.join(get_args(Algorithm))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +65,19 @@ class Experiment:
     optim: OptimConfig
     data: DataConfig = field(default_factory=DataConfig)
     seed: int = 0
+    init_from: str = ""  # a model (a run, a bundle, a shipped name) whose encoder it starts from
 
     def to_json(self) -> str:
-        """Every setting, with the names of the method and of the encoder."""
-        facts = asdict(typing.cast(Any, self))
-        for part in ("encoder", "method"):
-            facts[part] = {"is": type(getattr(self, part)).__name__, **facts[part]}
+        """Every setting, with the names of the parts."""
+        facts: dict[str, Any] = asdict(typing.cast(Any, self))
+        data = facts["data"]
+        named: list[tuple[dict[str, Any], Any, str]] = [
+            (facts, self, "encoder"), (facts, self, "method"),
+            (data, self.data, "augmentation"), (data, self.data, "batching"),
+            (data, self.data, "sampling"),
+        ]  # fmt: skip
+        for values, owner, part in named:
+            values[part] = {"is": type(getattr(owner, part)).__name__, **values[part]}
         return json.dumps(facts, indent=2, default=str) + "\n"
 
 
@@ -78,8 +102,10 @@ def changed(value: Any, path: str, text: str) -> Any:
 
 def _parsed(name: str, before: Any, text: str) -> Any:
     """`text` as a value of the same type as `before`."""
-    if before is None or isinstance(before, Path):
+    if isinstance(before, Path) or name == "root":
         return Path(text)
+    if before is None:
+        return _json(text)
     if isinstance(before, str):
         return text
     value = _json(text)

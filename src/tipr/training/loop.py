@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from tipr.data.batching import PairBatcher
 from tipr.data.images import ImageTransform
 from tipr.data.pairs import Batch, Dataset, Pair, contiguous
 from tipr.data.readers import read_dataset
+from tipr.data.sampling import EpochBatches
 from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder, pick_device
 from tipr.evaluation.evaluate import evaluate
@@ -22,6 +22,7 @@ from tipr.methods.method import Method
 from tipr.training.checkpoint import State
 from tipr.training.experiment import Experiment, OptimConfig
 from tipr.training.log import Log, watched
+from tipr.training.optimizer import build_optimizer, schedule
 
 
 def train(
@@ -40,12 +41,8 @@ def train(
     pairs, num_persons = contiguous(dataset.train)
     _open_run(experiment, out, resume)
     torch.manual_seed(experiment.seed)
-    encoder = experiment.encoder.build()
-    if experiment.data.text_length > experiment.encoder.text_length:
-        raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
-    tokenizer = Tokenizer.load(experiment.data.merges, experiment.data.text_length)
-    embedder = Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, str(out))
-    method = experiment.method.build(encoder, num_persons).to(pick_device(device))
+    embedder = _embedder(experiment, str(out))
+    method = experiment.method.build(embedder.encoder, num_persons).to(pick_device(device))
     loader = _loader(experiment, pairs, embedder)
     state = _state(method, experiment.optim, len(loader))
     if resume:
@@ -53,6 +50,7 @@ def train(
     log = Log(out, tensorboard)
     while state.epoch < experiment.optim.epochs:
         torch.manual_seed(experiment.seed + state.epoch)  # a resumed run shuffles alike
+        method.epoch = state.epoch
         terms = train_epoch(state, loader, experiment, embedder.device)
         state.epoch += 1
         log.write("train", state.epoch, terms)
@@ -69,14 +67,18 @@ def train_epoch(
     """One pass over the training pairs; the mean of every term of the loss."""
     state.method.train()
     total: dict[str, float] = {}
+    steps = 0
     label = f"epoch {state.epoch + 1}/{experiment.optim.epochs}"
     shown: dict[str, float] = {}
     for batch in watched(loader, label, len(loader), shown):
         terms = train_step(state, batch.to(device), experiment.optim.clip_norm)
         shown.update(terms)
+        steps += 1
         for name, value in terms.items():
             total[name] = total.get(name, 0.0) + value
-    means = {name: value / len(loader) for name, value in total.items()}
+    if not steps:
+        raise ValueError("the sampling gives no full batch; lower data.batch_size")
+    means = {name: value / steps for name, value in total.items()}
     return {**means, "lr": state.optimizer.param_groups[0]["lr"]}
 
 
@@ -90,40 +92,35 @@ def train_step(state: State, batch: Batch, clip_norm: float) -> dict[str, float]
         raise FloatingPointError(f"the loss is no longer a number ({values}); lower optim.lr")
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.method.parameters(), clip_norm)
+    if clip_norm:
+        torch.nn.utils.clip_grad_norm_(state.method.parameters(), clip_norm)
     state.optimizer.step()
     state.scheduler.step()
     return values
 
 
-def build_optimizer(method: Method, config: OptimConfig) -> torch.optim.Optimizer:
-    """The encoder at `lr`, everything else at `head_lr`; biases and norms do not decay."""
-    encoder = set(method.encoder.parameters())
-    groups = []
-    for lr, members in (
-        (config.lr, [p for p in method.parameters() if p in encoder]),
-        (config.head_lr, [p for p in method.parameters() if p not in encoder]),
-    ):
-        trained = [p for p in members if p.requires_grad]
-        matrices = [p for p in trained if p.ndim > 1]
-        others = [p for p in trained if p.ndim <= 1]
-        groups.append({"params": matrices, "lr": lr, "weight_decay": config.weight_decay})
-        groups.append({"params": others, "lr": lr, "weight_decay": 0.0})
-    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98))
-
-
-def schedule(step: int, warmup: int, total: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+def _embedder(experiment: Experiment, source: str) -> Embedder:
+    """The encoder to train, with what feeds it: new, or as `init_from` left it."""
+    if experiment.data.text_length > experiment.encoder.text_length:
+        raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
+    tokenizer = Tokenizer.load(experiment.data.merges, experiment.data.text_length)
+    encoder = experiment.encoder.build()
+    if experiment.init_from:
+        start = Embedder.load(experiment.init_from, "cpu")
+        if start.encoder.config != experiment.encoder:
+            raise ValueError(f"init_from: {experiment.init_from} has another encoder "
+                             f"({start.encoder.config})")  # fmt: skip
+        if start.tokenizer.merges != tokenizer.merges:
+            raise ValueError(f"init_from: {experiment.init_from} reads other pieces of words; set "
+                             "data.merges to its merges.txt")  # fmt: skip
+        encoder.load_state_dict(start.encoder.state_dict())
+    return Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, source)
 
 
 def _state(method: Method, config: OptimConfig, steps: int) -> State:
     optimizer = build_optimizer(method, config)
-    warmup, total = round(config.warmup_epochs * steps), config.epochs * steps
     scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: schedule(step, warmup, total)
+        optimizer, lambda step: schedule(step, steps, config)
     )
     return State(method, optimizer, scheduler)
 
@@ -150,12 +147,13 @@ def _loader(experiment: Experiment, pairs: Sequence[Pair], embedder: Embedder) -
     data = experiment.data
     size = min(data.batch_size, len(pairs))
     cache = data.cache // max(data.workers, 1)
-    batcher = PairBatcher(embedder.transform, embedder.tokenizer, data.augmentation, cache)
+    plain = PairBatcher(embedder.transform, embedder.tokenizer, data.augmentation, cache)
     return DataLoader(
         pairs,  # ty: ignore[invalid-argument-type]
-        batch_size=size, shuffle=True, drop_last=True, collate_fn=batcher,
+        batch_sampler=EpochBatches(data.sampling, pairs, size),
+        collate_fn=data.batching.build(plain, pairs),
         num_workers=data.workers,
-    )  # fmt: skip
+    )
 
 
 def _open_run(experiment: Experiment, out: Path, resume: bool) -> None:

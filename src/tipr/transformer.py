@@ -1,4 +1,4 @@
-"""The transformer block that every encoder is built of."""
+"""The transformer parts that encoders and training heads are built of."""
 
 from __future__ import annotations
 
@@ -37,6 +37,48 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(count, length, width))
 
 
+class CrossAttention(nn.Module):
+    """Multi-head attention of one sequence to another, fused where the device can."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"a width of {width} does not divide into {heads} heads")
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        memory: Float[Tensor, "B M D"],
+        visible: Bool[Tensor, "B 1 #N M"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """`visible` is True where a token of `x` (row) may look at one of `memory` (column)."""
+        count, length, width = x.shape
+        heads = (self.heads, width // self.heads)
+        query = self.query(x).view(count, length, *heads).transpose(1, 2)
+        key, value = self.key_value(memory).view(count, -1, 2, *heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, visible, dropout)
+        return self.out(mixed.transpose(1, 2).reshape(count, length, width))
+
+
+class DropPath(nn.Module):
+    """Leaves a residual branch out for some rows during training (Huang et al., ECCV 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        if not self.training or self.rate == 0:
+            return x
+        kept = torch.rand(len(x), 1, 1, device=x.device) >= self.rate
+        return x * kept / (1 - self.rate)
+
+
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, each added to what came in."""
 
@@ -54,6 +96,11 @@ class Block(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         x = x + self.attention(self.norm_attention(x), visible)
         return x + self.feedforward(self.norm_feedforward(x))
+
+
+def attention_to(present: Bool[Tensor, "B M"], length: int = 1) -> Bool[Tensor, "B 1 N M"]:
+    """Every one of `length` tokens looks at those that are there."""
+    return present[:, None, None, :].expand(-1, 1, length, -1)
 
 
 def chosen(x: Float[Tensor, "B N D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
