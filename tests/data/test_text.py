@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
+import ftfy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +66,9 @@ def test_the_shipped_merges_know_clothes() -> None:
     for word in ("red", "jacket", "trousers", "backpack", "sneakers", "wearing"):
         assert len(tokenizer.encode(word)) == 1
     assert tokenizer.vocabulary <= 2048
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_plain_text_needs_no_repair(text: str) -> None:
+    repaired = html.unescape(html.unescape(ftfy.fix_text(text)))
+    assert words(text) == words(repaired)

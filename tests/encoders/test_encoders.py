@@ -71,6 +71,33 @@ def test_keeping_all_patches_is_keeping_none_out(encoder) -> None:
     assert some.tokens.shape[1] == 3
 
 
+def test_what_is_hidden_cannot_be_seen(encoder) -> None:
+    keep = torch.tensor([[0, 2, 5]]).expand(3, -1)
+    batch = images(encoder)
+    seen = torch.zeros(3, encoder.num_patches).scatter(1, keep, 1.0).view(3, 1, *encoder.grid)
+    seen = seen.repeat_interleave(encoder.patch, 2).repeat_interleave(encoder.patch, 3)
+    other = torch.where(seen > 0, batch, torch.randn_like(batch))
+    a, b = encoder.encode_image(batch, keep), encoder.encode_image(other, keep)
+    assert torch.equal(a.embedding, b.embedding) and torch.equal(a.tokens, b.tokens)
+
+
+def test_words_left_out_are_as_if_never_written(encoder) -> None:
+    keep = torch.tensor([[0, 1, 3, 5], [0, 1, 3, 5]])
+    sentences = torch.tensor([[2, 9, 8, 4, 7, 3], [2, 7, 6, 5, 4, 3]])
+    other = sentences.clone()
+    other[:, [2, 4]] = 11
+    a, b = encoder.encode_text(sentences, keep), encoder.encode_text(other, keep)
+    assert torch.equal(a.embedding, b.embedding)
+    assert a.tokens.shape == (2, 4, encoder.width)
+    whole = encoder.encode_text(sentences, torch.arange(6).expand(2, -1))
+    assert torch.allclose(whole.embedding, encoder.encode_text(sentences).embedding, atol=1e-6)
+
+
+def test_clip_says_so_when_a_sentence_loses_its_end() -> None:
+    with pytest.raises(ValueError, match="shared_positions=False"):
+        SMALL_CLIP.build().encode_text(SENTENCES, torch.tensor([[0, 1], [0, 1]]))
+
+
 def test_a_config_survives_json(encoder) -> None:
     assert from_json(to_json(encoder.config)) == encoder.config
 

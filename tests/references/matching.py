@@ -39,6 +39,29 @@ def sdm(image: Vectors, text: Vectors, ids: Sequence[int], tau: float, epsilon: 
     return total / len(ids)
 
 
+def cmpm(image: Vectors, text: Vectors, ids: Sequence[int], norm: str, epsilon: float) -> float:
+    total = 0.0
+    for queries, gallery in ((text, image), (image, text)):
+        for i, query in enumerate(queries):
+            length = math.hypot(*query)
+            p = softmax([length * cosine(query, other) for other in gallery])
+            same = [ids[i] == j for j in ids]
+            size = sum(same) if norm == "l1" else math.hypot(*same)
+            for a, match in zip(p, same, strict=True):
+                total += a * (math.log(a) - math.log(match / size + epsilon))
+    return total / len(ids)
+
+
+def hardest_triplet(image: Vectors, text: Vectors, ids: Sequence[int], margin: float) -> float:
+    total = 0.0
+    for queries, gallery in ((text, image), (image, text)):
+        for i, query in enumerate(queries):
+            others = [cosine(query, g) for g, j in zip(gallery, ids, strict=True) if j != ids[i]]
+            if others:
+                total += max(0.0, max(others) - cosine(query, gallery[i]) + margin)
+    return total / len(ids)
+
+
 def average_precision(ranked: Sequence[bool]) -> float:
     hits, total = 0, 0.0
     for rank, match in enumerate(ranked, 1):

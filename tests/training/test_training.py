@@ -12,6 +12,7 @@ from tipr.embedder import Embedder
 from tipr.evaluation.evaluate import evaluate
 from tipr.experiments import clip_sdm
 from tipr.experiments.find import find_experiment
+from tipr.methods.clip import CLIPMethod
 from tipr.training.checkpoint import State
 from tipr.training.experiment import OptimConfig, changed
 from tipr.training.loop import train
@@ -185,3 +186,29 @@ def test_a_dataset_without_validation_is_refused(tiny, tmp_path) -> None:
 def test_the_returned_model_is_the_saved_one(tiny, tmp_path) -> None:
     embedder = train(tiny, tmp_path / "run", device="cpu")
     assert Embedder.load(tmp_path / "run", "cpu").fingerprint == embedder.fingerprint
+
+
+def test_a_run_may_start_from_another_model(tiny, tmp_path) -> None:
+    first = train(tiny, tmp_path / "first", device="cpu")
+    still = replace(tiny.optim, epochs=1, lr=0.0, head_lr=0.0)
+    again = replace(tiny, optim=still, init_from=str(tmp_path / "first"))
+    second = train(again, tmp_path / "second", device="cpu")
+    assert second.fingerprint == first.fingerprint
+    other = replace(again, encoder=replace(tiny.encoder, heads=2))
+    with pytest.raises(ValueError, match="has another encoder"):
+        train(other, tmp_path / "third", device="cpu")
+    with pytest.raises(ValueError, match="there is no model at"):
+        train(replace(again, init_from="nowhere"), tmp_path / "fourth", device="cpu")
+
+
+def test_the_method_knows_the_epoch(tiny, tmp_path, monkeypatch) -> None:
+    seen: list[int] = []
+    forward = CLIPMethod.forward
+
+    def noted(method, batch):
+        seen.append(method.epoch)
+        return forward(method, batch)
+
+    monkeypatch.setattr(CLIPMethod, "forward", noted)
+    train(tiny, tmp_path / "run", device="cpu")
+    assert sorted(set(seen)) == [0, 1]

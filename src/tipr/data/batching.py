@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,7 +47,17 @@ class PairBatcher:
         self.pixels = PixelCache(transform, cache)
         self.transform, self.tokenizer, self.augmentation = transform, tokenizer, augmentation
 
+    def unaugmented(self) -> PairBatcher:
+        """The same without augmentation, over the same decoded pictures."""
+        plain = copy(self)
+        plain.augmentation = None
+        return plain
+
     def __call__(self, pairs: Sequence[Pair]) -> Batch:
+        return self.captioned(pairs)[0]
+
+    def captioned(self, pairs: Sequence[Pair]) -> tuple[Batch, list[str]]:
+        """The batch, and the captions that it holds after augmentation."""
         images = torch.stack([self.pixels(p.image) for p in pairs]).float() / 255
         captions = [p.caption for p in pairs]
         if self.augmentation is not None:
@@ -57,7 +68,7 @@ class PairBatcher:
                 for caption, flip in zip(captions, flipped, strict=True)
             ]
         tokens, numbers = self.tokenizer.numbered(captions)
-        return Batch(
+        batch = Batch(
             images=self.transform.normalised(images),
             tokens=tokens,
             words=numbers,
@@ -65,6 +76,7 @@ class PairBatcher:
             image_ids=torch.tensor([p.image_id for p in pairs]),
             caption_ids=torch.tensor([p.caption_id for p in pairs]),
         )
+        return batch, captions
 
 
 class Batching(Protocol):

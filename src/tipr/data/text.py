@@ -28,7 +28,9 @@ OWN_MERGES = Path(__file__).with_name("merges.txt")
 
 def words(text: str) -> list[str]:
     """Lower-case words, digits and runs of punctuation, with broken encodings repaired."""
-    clean = html.unescape(html.unescape(ftfy.fix_text(text)))
+    clean = text
+    if not (text.isascii() and text.isprintable()) or "&" in text:  # nothing to repair otherwise
+        clean = html.unescape(html.unescape(ftfy.fix_text(text)))
     return _WORDS.findall(clean.lower())
 
 

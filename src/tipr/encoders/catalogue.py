@@ -8,9 +8,14 @@ from typing import Any
 
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.compact import CompactConfig
+from tipr.encoders.shared import SharedConfig
 
-EncoderConfig = CompactConfig | CLIPConfig
-KINDS: dict[str, Callable[..., EncoderConfig]] = {"compact": CompactConfig, "clip": CLIPConfig}
+EncoderConfig = CompactConfig | CLIPConfig | SharedConfig
+KINDS: dict[str, Callable[..., EncoderConfig]] = {
+    "compact": CompactConfig,
+    "clip": CLIPConfig,
+    "shared": SharedConfig,
+}
 
 
 def to_json(config: EncoderConfig) -> dict[str, Any]:

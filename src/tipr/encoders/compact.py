@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tipr.encoders.encoder import Encoded, Encoder
+from tipr.encoders.encoder import Encoded, Encoder, visible_only
 from tipr.transformer import Block, attention_to, chosen
 
 
@@ -62,7 +61,7 @@ class CompactEncoder(Encoder):
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
     ) -> Encoded:
         if keep is not None:  # the stem's convolutions would look across the patch's border
-            images = self._only(images, keep)
+            images = visible_only(images, keep, self.grid)
         x = (
             self.stem(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT
             + self.place
@@ -73,14 +72,6 @@ class CompactEncoder(Encoder):
             x = block(x)
         x = self.image_out(x)
         return Encoded(embedding=x.mean(dim=1), tokens=x)
-
-    def _only(
-        self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"]
-    ) -> Float[Tensor, "B 3 H W"]:
-        """The pictures with every other patch blank."""
-        seen = images.new_zeros(len(images), self.num_patches).scatter(1, keep, 1.0)
-        seen = seen.view(len(images), 1, *self.grid)
-        return images * F.interpolate(seen, scale_factor=float(self.patch), mode="nearest")
 
     def encode_text(
         self, tokens: Int[Tensor, "B L"], keep: Int[Tensor, "B K"] | None = None

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -57,3 +58,12 @@ class Encoder(nn.Module, ABC):
         `keep` lists the places to look at, ascending; the others are as if never written, and
         those that stay keep their positions. Default all.
         """
+
+
+def visible_only(
+    images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"], grid: tuple[int, int]
+) -> Float[Tensor, "B 3 H W"]:
+    """The pictures with every patch blank that is not kept."""
+    seen = images.new_zeros(len(images), grid[0] * grid[1]).scatter(1, keep, 1.0)
+    seen = seen.view(len(images), 1, *grid)
+    return images * F.interpolate(seen, size=images.shape[-2:], mode="nearest")

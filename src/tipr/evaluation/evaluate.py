@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
 
 from tipr.data.pairs import Pair
 from tipr.embedder import Embedder
-from tipr.evaluation.metrics import RetrievalMetrics, retrieval_metrics
+from tipr.evaluation.metrics import RetrievalMetrics, averaged, per_query, retrieval_metrics
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,48 @@ class Report:
         return {"t2i": self.t2i.to_json(), "i2t": self.i2t.to_json(), "persons": self.persons}
 
 
+@dataclass(frozen=True)
+class Queries:
+    """How well each caption of a split finds its person; what intervals are made of."""
+
+    person_ids: Int[Tensor, " Q"]
+    values: Float64[Tensor, "Q 5"]  # the columns of `metrics.COLUMNS`
+    gallery: int
+
+    @property
+    def metrics(self) -> RetrievalMetrics:
+        return averaged(self.values, self.gallery)
+
+
 def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
     """Scores a split; the gallery is its unique images, the queries are all its captions.
 
     Raises:
         ValueError: the split is empty, or no query has a match.
     """
-    if not pairs:
-        raise ValueError("the split is empty; choose another with --split")
-    gallery = {pair.image_id: pair for pair in pairs}
-    images = torch.from_numpy(embedder.embed_images([p.image for p in gallery.values()]))
-    texts = torch.from_numpy(embedder.embed_texts([p.caption for p in pairs]))
-    image_ids = torch.tensor([p.person_id for p in gallery.values()])
-    text_ids = torch.tensor([p.person_id for p in pairs])
-    similarity = texts @ images.T
+    similarity, text_ids, image_ids = _compared(embedder, pairs)
     return Report(
         t2i=retrieval_metrics(similarity, text_ids, image_ids),
         i2t=retrieval_metrics(similarity.T, image_ids, text_ids),
         persons=len(set(image_ids.tolist())),
     )
+
+
+def queries(embedder: Embedder, pairs: Sequence[Pair]) -> Queries:
+    """Text-to-image scores of every caption of a split. Raises ValueError when it is empty."""
+    similarity, text_ids, image_ids = _compared(embedder, pairs)
+    return Queries(text_ids, per_query(similarity, text_ids, image_ids), len(image_ids))
+
+
+def _compared(
+    embedder: Embedder, pairs: Sequence[Pair]
+) -> tuple[Float[Tensor, "T I"], Int[Tensor, " T"], Int[Tensor, " I"]]:
+    """Similarity of all captions to all pictures, and the people of both."""
+    if not pairs:
+        raise ValueError("the split is empty; choose another with --split")
+    gallery = {pair.image_id: pair for pair in pairs}
+    images = torch.from_numpy(embedder.embed_images([p.image for p in gallery.values()]))
+    texts = torch.from_numpy(embedder.embed_texts([p.caption for p in pairs]))
+    text_ids = torch.tensor([p.person_id for p in pairs])
+    image_ids = torch.tensor([p.person_id for p in gallery.values()])
+    return texts @ images.T, text_ids, image_ids

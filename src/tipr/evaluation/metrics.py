@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
+
+COLUMNS = ("R1", "R5", "R10", "mAP", "mINP")  # of what `per_query` gives
+BLOCK = 256  # queries that are ranked at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +43,45 @@ def retrieval_metrics(
     Raises:
         ValueError: no query has a match in the gallery.
     """
-    rows = [_row(s, q, gallery_ids) for s, q in zip(similarity, query_ids, strict=True)]
-    scored = [row for row in rows if row is not None]
-    if not scored:
+    return averaged(per_query(similarity, query_ids, gallery_ids), len(gallery_ids))
+
+
+def averaged(rows: Float64[Tensor, "Q 5"], gallery: int) -> RetrievalMetrics:
+    """The metrics of a split from those of its queries. Raises ValueError when none has a match."""
+    scored = rows[~rows[:, 0].isnan()]
+    if not len(scored):
         raise ValueError("no query shows a person of the gallery; check the split")
-    r1, r5, r10, ap, inp = torch.tensor(scored, dtype=torch.float64).mean(dim=0).tolist()
+    r1, r5, r10, ap, inp = scored.mean(dim=0).tolist()
     return RetrievalMetrics(
         R1=r1, R5=r5, R10=r10, mAP=ap, mINP=inp,
-        queries=len(rows), gallery=len(gallery_ids), unmatched=len(rows) - len(scored),
+        queries=len(rows), gallery=gallery, unmatched=len(rows) - len(scored),
     )  # fmt: skip
 
 
-def _row(
-    scores: Float[Tensor, " G"], query_id: Int[Tensor, ""], gallery_ids: Int[Tensor, " G"]
-) -> tuple[float, float, float, float, float] | None:
-    """One query's R@1, R@5, R@10, average precision and inverse negative penalty."""
-    order = scores.argsort(descending=True, stable=True)
-    ranks = (gallery_ids[order] == query_id).nonzero().flatten().double() + 1
-    if len(ranks) == 0:
-        return None
-    first, last = float(ranks[0]), float(ranks[-1])
-    found = torch.arange(1, len(ranks) + 1)
-    precision = float((found / ranks).mean())
-    return float(first <= 1), float(first <= 5), float(first <= 10), precision, len(ranks) / last
+def per_query(
+    similarity: Float[Tensor, "Q G"], query_ids: Int[Tensor, " Q"], gallery_ids: Int[Tensor, " G"]
+) -> Float64[Tensor, "Q 5"]:
+    """Each query's R@1, R@5, R@10, average precision and inverse negative penalty.
+
+    Equal scores are ranked in gallery order. The row of a query without a match is NaN.
+    """
+    rows = [torch.zeros(0, len(COLUMNS), dtype=torch.float64)]
+    for scores, ids in zip(similarity.split(BLOCK), query_ids.split(BLOCK), strict=True):
+        order = scores.argsort(dim=1, descending=True, stable=True)
+        found = gallery_ids[order] == ids[:, None]
+        rows.append(_rows(found.nonzero()[:, 1] + 1, found.sum(dim=1)))
+    return torch.cat(rows)
+
+
+def _rows(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, "B 5"]:
+    """The five scores of each query from the ranks of its matches."""
+    ends, ranks = counts.cumsum(dim=0), ranks.double()
+    found = torch.arange(len(ranks)) - (ends - counts).repeat_interleave(counts) + 1
+    precisions = (found / ranks).split(counts.tolist())
+    matched = counts > 0
+    first, last = ranks[(ends - counts)[matched]], ranks[ends[matched] - 1]
+    within = [(first <= k).double() for k in (1, 5, 10)]
+    average = ranks.new_tensor([p.mean().item() for p in precisions])[matched]
+    rows = ranks.new_full((len(counts), len(COLUMNS)), torch.nan)
+    rows[matched] = torch.stack([*within, average, counts[matched] / last], dim=1)
+    return rows

@@ -18,18 +18,12 @@ from tipr.training.experiment import Experiment
 
 def experiment_names() -> list[str]:
     """Every experiment of the package."""
-    found = []
-    for info in pkgutil.iter_modules(tipr.experiments.__path__):
-        module = importlib.import_module(f"tipr.experiments.{info.name}")
-        found += [f"{info.name}:{name}" for name in _returning(Experiment, module)]
-    return found
+    return [f"{n}:{name}" for n, module in _modules() for name in _returning(Experiment, module)]
 
 
 def table_names() -> list[str]:
     """Every module of experiments with an `ablation`."""
-    infos = list(pkgutil.iter_modules(tipr.experiments.__path__))
-    modules = {i.name: importlib.import_module(f"tipr.experiments.{i.name}") for i in infos}
-    return [name for name, module in modules.items() if "ablation" in _returning(Table, module)]
+    return [name for name, module in _modules() if "ablation" in _returning(Table, module)]
 
 
 def find_table(name: str) -> Table:
@@ -56,6 +50,13 @@ def find_experiment(name: str) -> Experiment:
     if name not in experiment_names():
         raise ValueError(f"there is no experiment {name!r}{_hint(name)}; `tipr show` lists them")
     return _called(importlib.import_module(f"tipr.experiments.{module}"), function, name)
+
+
+def _modules() -> list[tuple[str, ModuleType]]:
+    """The modules of experiments, this one and `table` left out."""
+    names = [info.name for info in pkgutil.iter_modules(tipr.experiments.__path__)]
+    return [(n, importlib.import_module(f"tipr.experiments.{n}"))
+            for n in names if n not in ("find", "table")]  # fmt: skip
 
 
 def _returning(kind: type, module: ModuleType) -> list[str]:

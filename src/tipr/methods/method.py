@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from tipr.data.pairs import Batch
 from tipr.encoders.encoder import Encoder
+from tipr.objectives.extraction import TextGuidedExtraction
 
 
 class Method(nn.Module, ABC):
     encoder: Encoder
     epoch: int = 0  # finished epochs; the trainer keeps it
+    reranking: TextGuidedExtraction | None = None  # scores pairs at search time, where wanted
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

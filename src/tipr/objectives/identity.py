@@ -7,8 +7,21 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-class IdentityLoss(nn.Module):
+def identity_loss(
+    image: Float[Tensor, "B D"],
+    text: Float[Tensor, "B D"],
+    person_ids: Int[Tensor, " B"],
+    weight: Float[Tensor, "C D"],
+    bias: Float[Tensor, " C"] | None = None,
+) -> Float[Tensor, ""]:
     """Instance loss (Zheng et al., TOMM 2020) as IRRA uses it: the mean over both modalities."""
+    image_loss = F.cross_entropy(F.linear(image, weight, bias), person_ids)
+    text_loss = F.cross_entropy(F.linear(text, weight, bias), person_ids)
+    return (image_loss + text_loss) / 2
+
+
+class IdentityLoss(nn.Module):
+    """`identity_loss` with a classifier of its own."""
 
     def __init__(self, width: int, num_persons: int) -> None:
         super().__init__()
@@ -22,6 +35,5 @@ class IdentityLoss(nn.Module):
         text: Float[Tensor, "B D"],
         person_ids: Int[Tensor, " B"],
     ) -> Float[Tensor, ""]:
-        image_loss = F.cross_entropy(self.classifier(image), person_ids)
-        text_loss = F.cross_entropy(self.classifier(text), person_ids)
-        return (image_loss + text_loss) / 2
+        classifier = self.classifier
+        return identity_loss(image, text, person_ids, classifier.weight, classifier.bias)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+_UNREADABLE = (OSError, EOFError, LookupError, RuntimeError, TypeError, pickle.UnpicklingError)
+
 
 @dataclass
 class State:
@@ -38,7 +40,7 @@ class State:
         """Continues from a checkpoint; raises ValueError when it does not fit."""
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
         try:
             self.method.load_state_dict(values["method"])

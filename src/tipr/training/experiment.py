@@ -17,6 +17,7 @@ from tipr.encoders.catalogue import EncoderConfig
 from tipr.methods.method import MethodConfig
 
 Algorithm = Literal["adamw", "adam", "sgd"]
+Precision = Literal["auto", "full", "mixed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +49,19 @@ class OptimConfig:
     decay_vectors: bool = False  # biases and norms too
     bias_lr: float = 1.0  # what the rate of biases and norms is multiplied with
     clip_norm: float = 1.0  # 0 leaves gradients as they are
+    precision: Precision = "auto"  # mixed: bfloat16 products; auto: mixed on GPUs that have them
     half_weights: bool = False  # quirk: IRRA and SEN hold their weights in half precision
     validate_every: int = 1  # epochs
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.validate_every < 1:
             raise ValueError("optim.epochs and optim.validate_every are at least 1")
-        if self.algorithm not in get_args(Algorithm):
-            raise ValueError(f"optim.algorithm is one of {', '.join(get_args(Algorithm))}")
+        if self.half_weights and self.epsilon < 1e-4:
+            raise ValueError("optim.half_weights needs optim.epsilon of 1e-4 or more (published: "
+                             "1e-3): half precision holds no smaller second moments")  # fmt: skip
+        for name, kind in (("algorithm", Algorithm), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"optim.{name} is one of {', '.join(get_args(kind))}")
 
 
 @dataclass(frozen=True, kw_only=True)

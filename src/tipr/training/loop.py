@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from tipr.data.batching import PairBatcher
@@ -18,9 +19,10 @@ from tipr.data.sampling import EpochBatches
 from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder, pick_device
 from tipr.evaluation.evaluate import evaluate
+from tipr.evaluation.reranking import save_reranker
 from tipr.methods.method import Method
 from tipr.training.checkpoint import State
-from tipr.training.experiment import Experiment, OptimConfig
+from tipr.training.experiment import Experiment, OptimConfig, Precision
 from tipr.training.log import Log, watched
 from tipr.training.optimizer import build_optimizer, schedule
 
@@ -56,7 +58,10 @@ def train(
         log.write("train", state.epoch, terms)
         told = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
         print(f"epoch {state.epoch}/{experiment.optim.epochs}  {told}", file=sys.stderr)
-        _select(state, embedder, dataset.val, experiment.optim, log, out)
+        if _selected(state, embedder, dataset.val, experiment.optim, log):
+            embedder.save(out / "best")
+            if method.reranking is not None:
+                save_reranker(method.reranking, out / "best")
         state.save(out / "last.pt")
     return Embedder.load(out, device)
 
@@ -71,7 +76,7 @@ def train_epoch(
     label = f"epoch {state.epoch + 1}/{experiment.optim.epochs}"
     shown: dict[str, float] = {}
     for batch in watched(loader, label, len(loader), shown):
-        terms = train_step(state, batch.to(device), experiment.optim.clip_norm)
+        terms = train_step(state, batch.to(device), experiment.optim)
         shown.update(terms)
         steps += 1
         for name, value in terms.items():
@@ -82,11 +87,15 @@ def train_epoch(
     return {**means, "lr": state.optimizer.param_groups[0]["lr"]}
 
 
-def train_step(state: State, batch: Batch, clip_norm: float) -> dict[str, float]:
+def train_step(state: State, batch: Batch, config: OptimConfig) -> dict[str, float]:
     """One update of all parameters; the value of every term of the loss before it."""
-    with _precision(batch.images.device):
-        terms = state.method(batch)
-        loss = torch.stack(list(terms.values())).sum()
+    with _arithmetic(batch.images.device, config.precision):
+        return _stepped(state, batch, config.clip_norm)
+
+
+def _stepped(state: State, batch: Batch, clip_norm: float) -> dict[str, float]:
+    terms = state.method(batch)
+    loss = torch.stack(list(terms.values())).sum()
     values = {name: value.detach().item() for name, value in terms.items()}
     if not torch.isfinite(loss):
         raise FloatingPointError(f"the loss is no longer a number ({values}); lower optim.lr")
@@ -125,10 +134,14 @@ def _state(method: Method, config: OptimConfig, steps: int) -> State:
     return State(method, optimizer, scheduler)
 
 
-def _precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where the device multiplies it natively; full precision elsewhere."""
-    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+@contextmanager
+def _arithmetic(device: torch.device, precision: Precision) -> Generator[None]:
+    """The wanted precision; on CPUs also plain attention, whose backward pass is the faster one."""
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    mixed = precision == "mixed" or (precision == "auto" and native)
+    plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed), plain:
+        yield
 
 
 def _dataset(experiment: Experiment) -> Dataset:
@@ -169,16 +182,16 @@ def _open_run(experiment: Experiment, out: Path, resume: bool) -> None:
     record.write_text(experiment.to_json(), encoding="utf-8", newline="\n")
 
 
-def _select(
-    state: State, embedder: Embedder, val: Sequence[Pair], config: OptimConfig, log: Log, out: Path
-) -> None:
-    """Keeps the encoder with the best mAP on validation pairs; the test split is never read."""
+def _selected(
+    state: State, embedder: Embedder, val: Sequence[Pair], config: OptimConfig, log: Log
+) -> bool:
+    """Whether the encoder has the best mAP on validation pairs yet; test is never read."""
     if state.epoch % config.validate_every and state.epoch != config.epochs:
-        return
+        return False
     scores = evaluate(embedder, val).t2i
     log.write("val", state.epoch, {"R1": scores.R1, "R5": scores.R5, "mAP": scores.mAP})
     told = f"R1 {100 * scores.R1:.2f}  R5 {100 * scores.R5:.2f}  mAP {100 * scores.mAP:.2f}"
     print(f"epoch {state.epoch}/{config.epochs}  val {told}", file=sys.stderr)
-    if scores.mAP > state.best:
-        state.best = scores.mAP
-        embedder.save(out / "best")
+    better = scores.mAP > state.best
+    state.best = max(state.best, scores.mAP)
+    return better

@@ -1,0 +1,1 @@
+"""Comparing runs: tables of ablations with intervals, and what methods cost."""

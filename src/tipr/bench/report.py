@@ -1,0 +1,207 @@
+"""What a table of runs says: numbers with intervals, differences to the base row, claims judged."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tipr.bench.ablation import FAILED, QUERIES, RESULT, run_folder
+from tipr.evaluation.intervals import Interval, difference, interval
+from tipr.evaluation.metrics import COLUMNS
+from tipr.experiments.table import Claim, Table
+
+LEVEL, DRAWS = 0.95, 2000
+MADE_WITH = ("commit", "hardware", "torch")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One finished run."""
+
+    person_ids: Tensor
+    values: Tensor  # queries x COLUMNS
+    facts: dict[str, Any]
+
+
+Runs = dict[str, dict[int, Measured]]  # by row and seed
+
+
+def report(table: Table, out: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """All that the finished runs below `out` say, ready for JSON; scores are fractions.
+
+    Raises:
+        ValueError: the runs were measured on different test splits.
+    """
+    runs: Runs = {row: _finished(out, row, seeds) for row in table.rows}
+    _check(runs)
+    made = [run.facts for by_seed in runs.values() for run in by_seed.values()]
+    return {
+        "base": table.base,
+        "level": LEVEL,
+        "rows": {name: _row(runs, name, table.base) for name in table.rows},
+        "failed": _failures(table, out, seeds),
+        "claims": [_judged(runs, claim) for claim in table.claims],
+        "made_with": {key: sorted({str(facts.get(key)) for facts in made}) for key in MADE_WITH},
+    }
+
+
+def write_report(facts: dict[str, Any], out: Path) -> str:
+    """Writes `table.json` and `table.md` into `out`; the latter's text."""
+    text = markdown(facts)
+    (out / "table.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (out / "table.md").write_text(text, encoding="utf-8", newline="\n")
+    return text
+
+
+def _finished(out: Path, row: str, seeds: Sequence[int]) -> dict[int, Measured]:
+    found = {}
+    for seed in seeds:
+        folder = run_folder(out, row, seed)
+        if (folder / RESULT).is_file():
+            facts = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            with np.load(folder / QUERIES, allow_pickle=False) as arrays:
+                people, values = (torch.from_numpy(arrays[n]) for n in ("person_ids", "values"))
+            found[seed] = Measured(people, values, facts)
+    return found
+
+
+def _failures(table: Table, out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Runs that did not finish, each with its reason."""
+    places = [(row, seed, run_folder(out, row, seed)) for row in table.rows for seed in seeds]
+    return [
+        {"row": row, "seed": seed,
+         "reason": json.loads((folder / FAILED).read_text(encoding="utf-8"))["reason"]}
+        for row, seed, folder in places if (folder / FAILED).is_file()
+    ]  # fmt: skip
+
+
+def _check(runs: Runs) -> None:
+    people = [run.person_ids for by_seed in runs.values() for run in by_seed.values()]
+    if any(not ids.equal(people[0]) for ids in people):
+        raise ValueError("the runs were measured on different test splits, which cannot be "
+                         "compared; choose another --out")  # fmt: skip
+
+
+def _row(runs: Runs, name: str, base: str) -> dict[str, Any]:
+    """One row's scores, and its paired differences to the base over the seeds both have."""
+    mine = runs[name]
+    if not mine:
+        return {"seeds": []}
+    found = interval(_stacked(mine, mine), _people(mine), DRAWS, LEVEL)
+    return {
+        "seeds": list(mine),
+        "scores": _by_metric(found),
+        "difference": None if name == base else _compared(runs, name, base),
+        "seconds": statistics.median(run.facts["seconds"] for run in mine.values()),
+        "relative_seconds": _relative_seconds(mine, runs[base]),
+    }
+
+
+def _compared(runs: Runs, one: str, other: str) -> dict[str, dict[str, float]] | None:
+    """`one` minus `other`, on the same people and the same seeds."""
+    a, b = runs[one], runs[other]
+    seeds = [seed for seed in a if seed in b]
+    if not seeds:
+        return None
+    paired = difference(_stacked(a, seeds), _stacked(b, seeds), _people(a), DRAWS, LEVEL)
+    return _by_metric(paired)
+
+
+def _judged(runs: Runs, claim: Claim) -> dict[str, Any]:
+    compared = _compared(runs, claim.better, claim.worse)
+    found = compared[claim.metric] if compared else None
+    return {
+        "says": claim.says, "better": claim.better, "worse": claim.worse, "metric": claim.metric,
+        "verdict": verdict(found), "difference": found,
+        "seeds": sorted(set(runs[claim.better]) & set(runs[claim.worse])),
+    }  # fmt: skip
+
+
+def verdict(found: dict[str, float] | None) -> str:
+    """Whether the interval of the paired difference lies above 0."""
+    if found is None:
+        return "not measured"
+    if found["low"] > 0:
+        return "showed"
+    return "the opposite" if found["high"] < 0 else "did not show"
+
+
+def _stacked(runs: dict[int, Measured], seeds: Sequence[int] | dict[int, Measured]) -> Tensor:
+    return torch.stack([runs[seed].values for seed in seeds])
+
+
+def _people(runs: dict[int, Measured]) -> Tensor:
+    return next(iter(runs.values())).person_ids
+
+
+def _by_metric(found: Interval) -> dict[str, dict[str, float]]:
+    columns = zip(found.mean.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
+    return {
+        name: {"mean": mean, "low": low, "high": high}
+        for name, (mean, low, high) in zip(COLUMNS, columns, strict=True)
+    }
+
+
+def _relative_seconds(mine: dict[int, Measured], base: dict[int, Measured]) -> float | None:
+    ratios = [mine[s].facts["seconds"] / base[s].facts["seconds"] for s in mine if s in base]
+    return statistics.median(ratios) if ratios else None
+
+
+def markdown(facts: dict[str, Any]) -> str:
+    """The report as a page: the table, the claims, what failed, what it was made with."""
+    base = facts["base"]
+    lines = [
+        f"| row | seeds | R@1 | mAP | R@1 to {base} | mAP to {base} | training time |",
+        "|---|---|---|---|---|---|---|",
+        *(_line(name, row) for name, row in facts["rows"].items() if row["seeds"]),
+        "",
+        f"Text to image on the test split, per cent, with {100 * facts['level']:.0f} % intervals "
+        "(people and seeds resampled; differences are paired); training time relative to "
+        f"{base}.",
+    ]
+    absent = [name for name, row in facts["rows"].items() if not row["seeds"]]
+    if absent:
+        lines += ["", f"No finished run yet: {', '.join(absent)}."]
+    if facts["claims"]:
+        lines += ["", *(_claim_line(claim) for claim in facts["claims"])]
+    if facts["failed"]:
+        lines += ["", *(f"- failed: {f['row']}, seed {f['seed']}: {_one_line(f['reason'])}"
+                        for f in facts["failed"])]  # fmt: skip
+    made = "; ".join(f"{key} {', '.join(seen)}" for key, seen in facts["made_with"].items() if seen)
+    return "\n".join([*lines, "", *([f"Made with {made}."] if made else [])]).rstrip() + "\n"
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    scores, differences = row["scores"], row["difference"]
+    cells = [name, str(len(row["seeds"]))]
+    cells += [_shown(scores[metric]) for metric in ("R1", "mAP")]
+    for metric in ("R1", "mAP"):
+        cells.append(_shown(differences[metric], "+") if differences else "-")
+    relative = row["relative_seconds"]
+    cells.append("-" if relative is None else f"{relative:.2f}")
+    return "| " + " | ".join(cells) + " |"
+
+
+def _claim_line(claim: dict[str, Any]) -> str:
+    metric = {"R1": "R@1"}.get(claim["metric"], claim["metric"])
+    found, seeds = claim["difference"], len(claim["seeds"])
+    told = f": {_shown(found, '+')}, seeds: {seeds}" if found else ""
+    compared = f"{metric} of {claim['better']} over {claim['worse']}{told}"
+    return f"- **{claim['verdict']}**: {claim['says']} ({compared})"
+
+
+def _shown(found: dict[str, float], sign: str = "") -> str:
+    mean, low, high = (format(100 * found[key], f"{sign}.2f") for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

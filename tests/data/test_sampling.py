@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tipr.data.pairs import Pair
+from tipr.data.sampling import EpochBatches, PersonBalanced, Shuffled, UpToPerPerson
+
+PEOPLE = st.lists(st.integers(0, 9), min_size=8, max_size=80)
+SAMPLINGS = [Shuffled(), PersonBalanced(per_person=2), UpToPerPerson(most=2)]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@given(ids=PEOPLE)
+def test_batches_are_full_and_no_more_than_announced(sampling, ids: list[int]) -> None:
+    batches = list(sampling.epoch(ids, 4))
+    assert all(len(batch) == 4 for batch in batches)
+    assert all(0 <= row < len(ids) for batch in batches for row in batch)
+    assert len(batches) <= sampling.length(ids, 4)
+
+
+@given(ids=PEOPLE)
+def test_shuffling_shows_every_pair_once(ids: list[int]) -> None:
+    rows = [row for batch in Shuffled().epoch(ids, 4) for row in batch]
+    assert len(set(rows)) == len(rows) == len(ids) // 4 * 4
+
+
+@given(ids=PEOPLE)
+def test_a_balanced_batch_holds_as_many_pairs_of_each_person(ids: list[int]) -> None:
+    for batch in PersonBalanced(per_person=2).epoch(ids, 4):
+        assert sorted(Counter(ids[row] for row in batch).values()) == [2, 2]
+
+
+def test_a_person_with_one_pair_fills_a_group_with_it() -> None:
+    (batch,) = PersonBalanced(per_person=4).epoch([5], 4)
+    assert batch == [0, 0, 0, 0]
+
+
+def test_a_balanced_batch_must_divide() -> None:
+    with pytest.raises(ValueError, match=r"change data\.batch_size"):
+        next(PersonBalanced(per_person=4).epoch([0] * 9, 6))
+
+
+def test_groups_of_up_to_two_show_about_98_people_in_128_rows() -> None:
+    torch.manual_seed(0)
+    ids = [person for person in range(1000) for _ in range(6)]
+    batches = list(UpToPerPerson(most=2).epoch(ids, 128))
+    people = [len({ids[row] for row in batch}) for batch in batches]
+    assert 90 < sum(people) / len(people) < 105
+    rows = [row for batch in batches for row in batch]
+    assert len(set(rows)) == len(rows) > 0.9 * len(ids)
+
+
+def test_epochs_differ_and_a_seed_repeats_them(tmp_path) -> None:
+    pairs = [Pair(tmp_path, "x", i // 2, i) for i in range(40)]
+    batches = EpochBatches(PersonBalanced(per_person=2), pairs, 8)
+    torch.manual_seed(0)
+    first, second = list(batches), list(batches)
+    torch.manual_seed(0)
+    assert first != second and first == list(batches)
+    assert len(batches) == 5

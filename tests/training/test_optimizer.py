@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from tipr.experiments import clip, clip_sdm
+from tipr.training.experiment import OptimConfig
+from tipr.training.optimizer import build_optimizer, keep_half, schedule
+
+CONFIG = OptimConfig(
+    epochs=60, lr=1.0, head_lr=1.0, warmup_epochs=5, warmup_from=0.1, by_epoch=True
+)
+
+
+def test_the_published_schedule_has_the_published_values() -> None:
+    rates = [schedule(epoch * 10 + 3, 10, CONFIG) for epoch in range(60)]
+    assert rates[:8] == pytest.approx([0.1, 0.28, 0.46, 0.64, 0.82, 1.0, 0.999185, 0.996741])
+    assert rates[29] == pytest.approx(0.599295, abs=1e-6)
+    assert rates[44] == pytest.approx(0.194676, abs=1e-6)
+    assert rates[59] == pytest.approx(0.000815, abs=1e-6)
+
+
+def test_a_floor_is_where_the_rate_ends() -> None:
+    config = replace(CONFIG, floor=0.002)
+    assert schedule(600, 10, config) == pytest.approx(0.002)
+    assert schedule(10_000, 10, config) == pytest.approx(0.002)
+
+
+def groups(**changes) -> list[dict]:
+    experiment = clip_sdm.tiny()
+    method = experiment.method.build(experiment.encoder.build(), 5)
+    config = replace(experiment.optim, lr=1.0, head_lr=3.0, **changes)
+    return build_optimizer(method, config).param_groups
+
+
+def test_vectors_have_their_own_rate_and_decay_only_when_asked() -> None:
+    rates = {(g["params"][0].ndim > 1, g["lr"]): g["weight_decay"] for g in groups(bias_lr=2.0)}
+    assert rates == {(True, 1.0): 0.02, (False, 2.0): 0.0, (True, 3.0): 0.02, (False, 6.0): 0.0}
+    assert all(g["weight_decay"] == 0.02 for g in groups(decay_vectors=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)],
+)
+def test_each_algorithm_can_be_chosen(name, kind) -> None:
+    experiment = clip.tiny()
+    method = experiment.method.build(experiment.encoder.build(), 5)
+    optimizer = build_optimizer(method, replace(experiment.optim, algorithm=name))
+    assert type(optimizer) is kind
+    with pytest.raises(ValueError, match="adamw, adam, sgd"):
+        replace(experiment.optim, algorithm="lion")
+
+
+def moved(half: bool, by: float) -> float:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 0.5)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+    if half:
+        keep_half(optimizer, layer.parameters())
+    layer.weight.grad = torch.full_like(layer.weight, by)
+    optimizer.step()
+    return 0.5 - layer.weight.item()
+
+
+def test_half_weights_lose_small_updates_and_full_ones_keep_them() -> None:
+    assert moved(half=False, by=1e-4) == pytest.approx(1e-4, rel=1e-3)
+    assert moved(half=True, by=1e-4) == 0.0
+    assert moved(half=True, by=1e-2) == pytest.approx(1e-2, abs=3e-4)
+
+
+def test_half_gradients_below_the_smallest_half_vanish() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1e6)
+    keep_half(optimizer, layer.parameters())
+    layer.weight.grad = torch.full_like(layer.weight, 1e-8)
+    optimizer.step()
+    assert layer.weight.item() == 0.0
+
+
+def test_half_weights_touch_linear_layers_and_spare_norms_and_tables() -> None:
+    experiment = clip.tiny()
+    method = experiment.method.build(experiment.encoder.build(), 5)
+    before = {name: p.detach().clone() for name, p in method.named_parameters()}
+    build_optimizer(method, replace(experiment.optim, half_weights=True, epsilon=1e-3))
+    changed = {n for n, p in method.named_parameters() if not p.equal(before[n])}
+    assert "encoder.image_out.1.weight" in changed
+    assert not any("norm" in name or "word" in name or "place" in name for name in changed)
+
+
+def test_half_weights_ask_for_a_large_epsilon() -> None:
+    with pytest.raises(ValueError, match="1e-3"):
+        replace(CONFIG, half_weights=True)
