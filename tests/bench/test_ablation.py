@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_rows_of_one_seed_come_before_the_next_seed_and_teachers_before_students
     assert [(r.row, r.seed) for r in runs] == [(row, seed) for seed in (0, 1) for row in order]
     asked = planned(TAUGHT, tmp_path, tmp_path, [3], rows=["student"])
     assert [r.row for r in asked] == ["teacher", "student"]
-    assert asked[1].experiment.method.richer == str(run_folder(tmp_path, "teacher", 3))
+    assert asked[1].teacher == run_folder(tmp_path, "teacher", 3)
     assert {r.experiment.seed for r in asked} == {3}
 
 
@@ -178,14 +179,14 @@ def test_a_student_learns_from_the_run_of_its_teacher(rectangles_root, tmp_path)
 
 
 def test_mistakes_are_found_before_anything_is_trained(finished, rectangles_root) -> None:
-    for words, message in (
+    mistakes: list[tuple[dict[str, Any], str]] = [
         ({"rows": ["plane"]}, "choose from plain, with SDM"),
         ({"changes": ["optim.epoch=1"]}, "did you mean 'epochs'"),
         ({"changes": ["optim.epochs"]}, "FIELD=VALUE"),
         ({"changes": ["optim.epochs=9"]}, "trained with other settings"),
-        ({"device": "cuda:99"}, "cuda|CUDA"),
-    ):
-        with pytest.raises((ValueError, RuntimeError), match=message):
+    ]
+    for words, message in mistakes:
+        with pytest.raises(ValueError, match=message):
             run_table(TWO, rectangles_root, finished, [0], **words)
     with pytest.raises(ValueError, match="no folder"):
         run_table(TWO, rectangles_root / "nowhere", finished, [0])

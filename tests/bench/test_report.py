@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,27 +17,31 @@ from tipr.experiments.table import Claim, Row, Table
 PEOPLE = np.arange(60) // 3
 BASE = np.random.default_rng(0).random((60, 5)) / 2
 NOISE = np.random.default_rng(1).normal(size=(60, 5))
+SEEDS = (0, 1, 2)
 
 
-def put(out: Path, row: str, seed: int, values: np.ndarray, **facts: object) -> None:
+def put(out: Path, row: str, seed: int, values: np.ndarray, **facts: Any) -> None:
     folder = run_folder(out, row, seed)
     folder.mkdir(parents=True)
     np.savez(folder / "queries.npz", person_ids=facts.pop("people", PEOPLE), values=values)
-    facts = {"seconds": 10.0, "commit": None, "hardware": "a CPU", "torch": "2", **facts}
+    test = {"queries": len(values), "gallery": facts.pop("gallery", 20)}
+    made = {"commit": None, "hardware": "a CPU", "torch": "2"}
+    facts = {"seconds": 10.0, "test": test, **made, **facts}
     (folder / "result.json").write_text(json.dumps(facts))
 
 
-def table(*rows: str, metric: str = "R1") -> Table:
+def table(*rows: str, metric: Literal["R1", "mAP"] = "R1", longer: int = 1) -> Table:
     claims = tuple(
         Claim(says=f"{row} helps", better=row, worse="base", metric=metric) for row in rows
     )
-    named = {name: Row(experiment=clip.tiny()) for name in ("base", *rows)}
+    named = {name: Row(experiment=clip.tiny(), longer=longer) for name in rows}
+    named = {"base": Row(experiment=clip.tiny()), **named}
     return Table(rows=named, base="base", claims=claims)
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    for seed in (0, 1):
+    for seed in SEEDS:
         put(tmp_path, "base", seed, BASE)
         put(tmp_path, "better", seed, BASE + 0.1 + 0.01 * NOISE, seconds=15.0)
         put(tmp_path, "worse", seed, BASE - 0.1 + 0.01 * NOISE, seconds=5.0)
@@ -45,7 +50,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_claims_are_judged_by_the_interval_of_the_paired_difference(out) -> None:
-    facts = report(table("better", "worse", "alike", "absent"), out, [0, 1])
+    facts = report(table("better", "worse", "alike", "absent"), out, SEEDS)
     verdicts = [claim["verdict"] for claim in facts["claims"]]
     assert verdicts == ["showed", "the opposite", "did not show", "not measured"]
     assert facts["claims"][0]["difference"]["mean"] == pytest.approx(0.1, abs=0.01)
@@ -58,21 +63,78 @@ def test_claims_are_judged_by_the_interval_of_the_paired_difference(out) -> None
      (-0.1, 0.0, "did not show"), (0.0, 0.0, "did not show")],
 )  # fmt: skip
 def test_an_interval_that_touches_zero_shows_nothing(low, high, expected) -> None:
-    assert verdict({"mean": (low + high) / 2, "low": low, "high": high}) == expected
+    assert verdict({"mean": (low + high) / 2, "low": low, "high": high}, 3) == expected
+
+
+@pytest.mark.parametrize(("seeds", "runs"), [([0], "one run"), ([0, 2], "two runs")])
+def test_a_claim_is_not_judged_by_fewer_than_three_seeds(out, seeds, runs) -> None:
+    facts = report(table("better", "absent"), out, seeds)
+    judged, absent = facts["claims"]
+    assert (judged["verdict"], absent["verdict"]) == (f"not judged ({runs})", "not measured")
+    assert judged["difference"]["low"] > 0 and judged["seeds"] == seeds
+    assert f"- **not judged ({runs})**: better helps (R@1 of better over base: +" in markdown(facts)
+    assert ("holds for that training run alone" in markdown(facts)) == (len(seeds) == 1)
+
+
+def test_a_claim_is_judged_by_the_seeds_that_both_rows_have(out) -> None:
+    for seed in (2, 1):
+        put(out, "part", seed, BASE + 0.1)
+    assert report(table("part"), out, SEEDS)["claims"][0]["verdict"] == "not judged (two runs)"
+
+
+def test_each_claim_shows_the_differences_of_single_seeds(out) -> None:
+    for seed in SEEDS:
+        put(out, "lucky", seed, BASE + 0.1 * seed - 0.05)
+    facts = report(table("lucky"), out, SEEDS)
+    claim = facts["claims"][0]
+    assert claim["difference_of_each_seed"] == pytest.approx([-0.05, 0.05, 0.15])
+    assert claim["difference"]["mean"] == pytest.approx(0.05)
+    assert claim["verdict"] == "did not show"  # another three seeds might say otherwise
+    assert "over base: +5.0 (-19.8..+29.8); seed by seed -5.0, +5.0, +15.0)" in markdown(facts)
+
+
+def test_queries_without_a_match_count_nowhere(out) -> None:
+    for seed in SEEDS:
+        for row, values in (("left", BASE), ("right", BASE + 0.1)):
+            values = values.copy()
+            values[-3:] = np.nan
+            put(out, row, seed, values)
+    claim = report(Table(rows={row: Row(experiment=clip.tiny()) for row in ("left", "right")},
+                         base="left", claims=(Claim(says="", better="right", worse="left"),)),
+                   out, SEEDS)["claims"][0]  # fmt: skip
+    assert claim["difference_of_each_seed"] == pytest.approx([0.1] * 3)
+
+
+def test_longer_training_is_told_beside_the_row(out) -> None:
+    facts = report(table("better", longer=2), out, SEEDS)
+    assert (facts["rows"]["base"]["longer"], facts["rows"]["better"]["longer"]) == (1, 2)
+    page = markdown(facts)
+    assert "| better (2 times the epochs) | 3 | " in page and "| base | 3 | " in page
+
+
+def test_a_measurement_with_supports_stands_below_the_table(out) -> None:
+    for seed in SEEDS[:2]:
+        scores = dict.fromkeys(("R1", "R5", "R10", "mAP", "mINP"), 0.5 + 0.1 * seed)
+        put(out, "rich", seed, BASE, with_supports={**scores, "mAP": 0.4, "gallery": 20})
+    facts = report(table("rich"), out, SEEDS)
+    told = "rich, with the supports of test items at hand (privileged): R@1 55.0, mAP 40.0"
+    assert facts["rows"]["rich"]["with_supports"]["R1"] == pytest.approx(0.55)
+    assert facts["rows"]["base"]["with_supports"] is None
+    assert told in markdown(facts) and markdown(facts).count("privileged") == 1
 
 
 def test_a_claim_is_judged_by_its_own_metric(out) -> None:
     values = BASE.copy()
     values[:, 3] += 0.1  # mAP alone
-    put(out, "ranks", 0, values)
-    by_r1 = report(table("ranks"), out, [0, 1])["claims"][0]
-    by_map = report(table("ranks", metric="mAP"), out, [0, 1])["claims"][0]
+    for seed in SEEDS:
+        put(out, "ranks", seed, values)
+    by_r1 = report(table("ranks"), out, SEEDS)["claims"][0]
+    by_map = report(table("ranks", metric="mAP"), out, SEEDS)["claims"][0]
     assert (by_r1["verdict"], by_map["verdict"]) == ("did not show", "showed")
-    assert by_map["seeds"] == [0]  # those that both rows have
 
 
 def test_rows_hold_every_metric_with_its_interval_and_the_relative_time(out) -> None:
-    rows = report(table("better", "worse"), out, [0, 1])["rows"]
+    rows = report(table("better", "worse"), out, SEEDS)["rows"]
     assert rows["base"]["difference"] is None
     assert (rows["better"]["relative_seconds"], rows["worse"]["relative_seconds"]) == (1.5, 0.5)
     for column, name in enumerate(("R1", "R5", "R10", "mAP", "mINP")):
@@ -82,11 +144,11 @@ def test_rows_hold_every_metric_with_its_interval_and_the_relative_time(out) -> 
 
 
 def test_the_page_and_the_json_say_the_same(out) -> None:
-    facts = report(table("better", "absent"), out, [0, 1])
+    facts = report(table("better", "absent"), out, SEEDS)
     page = write_report(facts, out)
     assert (out / "table.md").read_text() == page == markdown(facts)
     assert json.loads((out / "table.json").read_text()) == facts
-    assert "| better | 2 | " in page and "| 1.50 |" in page
+    assert "| better | 3 | " in page and "| 1.50 |" in page
     assert "- **showed**: better helps (R@1 of better over base: +" in page
     assert "- **not measured**: absent helps (R@1 of absent over base)" in page
     assert "No finished run yet: absent." in page and "hardware a CPU" in page
@@ -94,8 +156,11 @@ def test_the_page_and_the_json_say_the_same(out) -> None:
 
 def test_runs_on_different_people_are_not_compared(out) -> None:
     put(out, "other", 0, BASE, people=PEOPLE + 1)
-    with pytest.raises(ValueError, match="different test splits"):
-        report(table("other"), out, [0, 1])
+    put(out, "larger", 0, BASE, gallery=21)
+    put(out, "fewer", 0, BASE[:30], people=PEOPLE[:30])
+    for row in ("other", "larger", "fewer"):
+        with pytest.raises(ValueError, match="different test splits"):
+            report(table(row), out, SEEDS)
 
 
 def test_a_table_without_runs_is_a_page_too(tmp_path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tipr.data.augment import Augmentation, PublishedAugmentation, mirrored
+from tipr.data.images import CLIP_MEAN, CLIP_STD
 
 STILL = Augmentation(
     flip=0, shift=0, zoom=0, turn=0, light=0, saturation=0, cast=0, blur=0, noise=0, erase=0,
@@ -79,6 +80,44 @@ def test_the_published_augmentation_moves_by_the_padding_and_erases_a_box() -> N
     boxed = PublishedAugmentation(flip=0, pad=0, erase=1).images(ones, NOBODY[:1].expand(64))
     erased = (boxed[:, 0] != 1).float().mean(dim=(1, 2))
     assert erased.min() >= 0 and erased.max() <= 0.45 and 0.1 < erased.mean() < 0.3
+
+
+def erased(augmentation: PublishedAugmentation) -> torch.Tensor:
+    """The pixels of the box, 3 x N, as the encoder gets them; none where nothing was erased."""
+    (image,) = augmentation.images(torch.full((1, 3, 384, 128), -1.0), NOBODY[:1])
+    mean, std = (torch.tensor(x)[:, None] for x in (CLIP_MEAN, CLIP_STD))
+    return (image[:, image[0] != -1] - mean) / std
+
+
+def test_half_of_the_published_pictures_lose_a_box() -> None:
+    """Boxes wider than 128 pixels are drawn anew, so hardly any picture goes without."""
+    torch.manual_seed(0)
+    always = PublishedAugmentation(flip=0, pad=0, erase=1)
+    assert all(erased(always).numel() for _ in range(60))
+    half = PublishedAugmentation(flip=0, pad=0)
+    assert 0.4 < sum(erased(half).numel() > 0 for _ in range(400)) / 400 < 0.6
+
+
+def test_the_published_box_is_the_mean_that_nobody_normalised() -> None:
+    torch.manual_seed(0)
+    box = erased(PublishedAugmentation(flip=0, pad=0, erase=1))
+    assert torch.allclose(box, torch.tensor(CLIP_MEAN)[:, None].expand_as(box), atol=1e-5)
+
+
+def test_the_published_noise_is_white_to_the_encoder() -> None:
+    torch.manual_seed(0)
+    noise = PublishedAugmentation(flip=0, pad=0, erase=1, erased_area=(0.2, 0.4), noise=True)
+    box = erased(noise)
+    assert torch.allclose(box.mean(dim=1), torch.zeros(3), atol=0.05)
+    assert torch.allclose(box.std(dim=1), torch.ones(3), atol=0.05)
+    assert abs(torch.corrcoef(box)[0, 1]) < 0.05
+
+
+def test_the_published_flip_mirrors_the_pictures_it_is_told_to() -> None:
+    images, flipped = pictures(), torch.tensor([True, False, False, True])
+    out = PublishedAugmentation(pad=0, erase=0).images(images, flipped)
+    assert torch.equal(out[flipped], images[flipped].flip(-1))
+    assert torch.equal(out[~flipped], images[~flipped])
 
 
 def test_the_published_flip_leaves_the_sentence() -> None:

@@ -40,6 +40,19 @@ def test_a_person_with_one_pair_fills_a_group_with_it() -> None:
     assert batch == [0, 0, 0, 0]
 
 
+def test_a_balanced_epoch_shows_no_more_pairs_than_there_are() -> None:
+    """Ten pairs of a person fill two groups of four; the third, half repeated, may not count."""
+    ids = [person for person in range(12) for _ in range(10)]
+    sampling = PersonBalanced(per_person=4)
+    assert len(list(sampling.epoch(ids, 16))) == sampling.length(ids, 16) == 120 // 16
+
+
+@given(ids=PEOPLE)
+def test_a_balanced_epoch_has_one_batch_or_no_more_rows_than_pairs(ids: list[int]) -> None:
+    batches = list(PersonBalanced(per_person=4).epoch(ids, 8))
+    assert len(batches) <= max(len(ids) // 8, 1)
+
+
 def test_a_balanced_batch_must_divide() -> None:
     with pytest.raises(ValueError, match=r"change data\.batch_size"):
         next(PersonBalanced(per_person=4).epoch([0] * 9, 6))
@@ -63,3 +76,13 @@ def test_epochs_differ_and_a_seed_repeats_them(tmp_path) -> None:
     torch.manual_seed(0)
     assert first != second and first == list(batches)
     assert len(batches) == 5
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_what_a_method_draws_does_not_change_the_order(tmp_path, sampling) -> None:
+    pairs = [Pair(tmp_path, "x", i // 4, i) for i in range(40)]
+    batches = EpochBatches(sampling, pairs, 8)
+    torch.manual_seed(0)
+    alone = list(batches)
+    torch.manual_seed(0)
+    assert [(batch, torch.rand(3))[0] for batch in batches] == alone

@@ -10,6 +10,7 @@ import torch
 from tipr.encoders.catalogue import from_json, to_json
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.compact import CompactConfig
+from tipr.experiments import ivt
 from tipr.experiments.clip import TINY
 
 SMALL_CLIP = CLIPConfig(
@@ -19,6 +20,8 @@ SMALL_CLIP = CLIPConfig(
 CONFIGS = [
     pytest.param(replace(TINY, vocabulary=50), id="compact"),
     pytest.param(SMALL_CLIP, id="clip"),
+    pytest.param(replace(ivt.TINY, vocabulary=50), id="shared"),
+    pytest.param(replace(ivt.TINY, vocabulary=50, stem=(), patch=8, stride=8), id="shared-patches"),
 ]
 
 

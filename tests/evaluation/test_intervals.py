@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import math
+import runpy
+import sys
+
 import pytest
 import torch
+from references.intervals import degrees_of_freedom, variances
 from references.matching import average_precision
+from scipy.stats import t as student
 
-from tipr.evaluation.intervals import difference, interval
+from tipr.evaluation import intervals
+from tipr.evaluation.intervals import Interval, difference, interval
 from tipr.evaluation.metrics import averaged, per_query, retrieval_metrics
+
+WORLDS, PEOPLE, EACH = 600, 60, 4
+ASKED = torch.arange(PEOPLE * EACH) // EACH
 
 
 def column(*seeds: list[float]) -> torch.Tensor:
     """One metric: a list of its values for the queries, for each seed."""
     return torch.tensor(seeds, dtype=torch.float64)[..., None]
+
+
+def reach(found: Interval) -> torch.Tensor:
+    return (found.high - found.low) / 2
+
+
+def compared(luck: float, person: float, run: float, seeds: int = 3) -> Interval:
+    """Differences in worlds where the truth is 0; deviations of seeds, people and their cells."""
+    torch.manual_seed(0)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, WORLDS, dtype=torch.float64)
+
+    cells = luck * drawn(seeds, 1) + person * drawn(PEOPLE) + run * drawn(seeds, PEOPLE)
+    values = cells[:, ASKED] + 0.01 * drawn(seeds, len(ASKED))
+    return difference(values, torch.zeros_like(values), ASKED)
+
+
+def held(found: Interval) -> float:
+    return ((found.low <= 0) & (found.high >= 0)).double().mean().item()
 
 
 def test_the_mean_is_that_of_all_queries_and_seeds() -> None:
@@ -21,28 +51,47 @@ def test_the_mean_is_that_of_all_queries_and_seeds() -> None:
 
 
 def test_values_without_any_spread_give_a_point() -> None:
-    found = interval(column([0.5] * 4), torch.tensor([1, 1, 2, 3]))
-    assert (found.low.item(), found.mean.item(), found.high.item()) == (0.5, 0.5, 0.5)
+    for seeds in (1, 3):
+        found = interval(column(*[[0.5] * 4] * seeds), torch.tensor([1, 1, 2, 3]))
+        assert (found.low.item(), found.mean.item(), found.high.item()) == (0.5, 0.5, 0.5)
 
 
-def test_two_people_give_the_three_means_worked_by_hand() -> None:
-    # drawn: 1 and 1 (mean 0), 2 and 2 (mean 1), one of each (3 ones among 4 queries)
-    values, people = column([0, 1, 1, 1]), torch.tensor([1, 2, 2, 2])
-    assert interval(values, people, level=0.9).low.item() == 0.0
-    assert interval(values, people, level=0.9).high.item() == 1.0
-    middle = interval(values, people, level=0.2)
-    assert middle.low.item() == middle.high.item() == 0.75
+def test_two_people_in_two_runs_worked_by_hand() -> None:
+    # mean 4, errors -1 3 / -3 1: people (-4, 4), seeds (2, -2), cells 1 + 9 + 9 + 1 = 20;
+    # of 4 values: 2 * 32 / 16 = 4 by people, 2 * 8 / 16 = 1 by seeds, 4 / 3 * 20 / 16 = 5 / 3;
+    # 4 + 1 - 5 / 3 < 4, so the people alone count: one degree of freedom, t = 12.706
+    found = difference(column([3, 7], [1, 5]), column([0, 0], [0, 0]), torch.tensor([8, 9]))
+    assert found.mean.item() == 4.0
+    assert reach(found).item() == pytest.approx(12.7062 * 2, rel=1e-5)
 
 
-def test_two_seeds_are_drawn_one_at_a_time() -> None:
-    found = interval(column([0, 0], [1, 1]), torch.tensor([1, 2]))
-    assert (found.low.item(), found.mean.item(), found.high.item()) == (0.0, 0.5, 1.0)
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("luck", [0.0, 0.2, 2.0])
+def test_the_reach_is_that_of_the_loops(seeds: int, luck: float) -> None:
+    torch.manual_seed(seeds)
+    people = torch.tensor([4, 4, 4, 9, 9, 2, 7, 7, 7, 7, 5])
+    values = torch.randn(seeds, 11, dtype=torch.float64)
+    values += luck * torch.randn(seeds, 1, dtype=torch.float64)
+    found = difference(values[..., None], torch.zeros_like(values)[..., None], people, level=0.9)
+    of_people, _, _, joint = variances(values.tolist(), people.tolist())
+    freedom = degrees_of_freedom(of_people, joint, seeds, persons=5)
+    expected = student.ppf(0.95, freedom) * math.sqrt(joint)
+    assert reach(found).item() == pytest.approx(expected, rel=1e-9)
+    assert found.mean.item() == pytest.approx(values.mean().item())
+
+
+def test_an_interval_of_proportions_stays_among_them_and_a_difference_need_not() -> None:
+    values, people = column([1, 1, 1, 0], [1, 1, 0, 0]), torch.tensor([1, 2, 3, 4])
+    found, apart = interval(values, people), difference(values, column([0] * 4, [0] * 4), people)
+    assert (found.low.item(), found.high.item()) == (0.0, 1.0)
+    assert apart.low.item() < 0 and apart.high.item() > 1
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
-    values = torch.rand(3, 40, 5, dtype=torch.float64)
-    found = difference(values, values, torch.arange(40) // 4)
-    assert not any(part.any() for part in (found.mean, found.low, found.high))
+    for seeds in (1, 3):
+        values = torch.rand(seeds, 40, 5, dtype=torch.float64)
+        found = difference(values, values, torch.arange(40) // 4)
+        assert not any(part.any() for part in (found.mean, found.low, found.high))
 
 
 def test_a_paired_difference_is_known_better_than_its_parts() -> None:
@@ -51,37 +100,57 @@ def test_a_paired_difference_is_known_better_than_its_parts() -> None:
     a = torch.rand(2, 200, 1, dtype=torch.float64)
     paired = difference(a + 0.01, a, people)
     assert paired.low.item() == pytest.approx(0.01) == paired.high.item()
-    assert (interval(a, people).high - interval(a, people).low).item() > 0.02
+    assert reach(interval(a, people)).item() > 0.01
 
 
 def test_captions_of_a_person_that_agree_count_once() -> None:
     torch.manual_seed(0)
     people = torch.arange(400) // 8
     values = (torch.rand(50, dtype=torch.float64) < 0.5).double()[people][None, :, None]
-    by_person, by_query = interval(values, people), interval(values, torch.arange(400))
-    wider = (by_person.high - by_person.low) / (by_query.high - by_query.low)
-    assert wider.item() == pytest.approx(8**0.5, rel=0.25)
+    wider = reach(interval(values, people)) / reach(interval(values, torch.arange(400)))
+    assert wider.item() == pytest.approx(8**0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("seeds", [1, 4])
-def test_about_95_of_100_intervals_hold_the_truth(seeds: int) -> None:
-    torch.manual_seed(0)
-    people, held, worlds = torch.arange(240) // 4, 0, 200
-    for _ in range(worlds):
-        luck = 0.03 * torch.randn(seeds, 1, dtype=torch.float64) if seeds > 1 else 0.0
-        person = torch.randn(60, dtype=torch.float64)[people]
-        values = 0.4 + luck + 0.3 * person + 0.3 * torch.randn(seeds, 240, dtype=torch.float64)
-        found = interval(values[..., None], people, draws=400)
-        held += bool(found.low <= 0.4 <= found.high)
-    assert 0.89 <= held / worlds <= 0.99
+@pytest.mark.parametrize(
+    ("luck", "person", "run"),
+    [(0.01, 0.3, 0.1), (0.3, 0.1, 0.1), (0.0, 0.02, 0.3), (0.03, 0.3, 0.2)],
+    ids=["people", "seeds", "noise of runs", "all"],
+)
+def test_about_95_of_100_intervals_of_three_seeds_hold_the_truth(luck, person, run) -> None:
+    assert 0.90 <= held(compared(luck, person, run)) <= 0.995
 
 
-def test_intervals_do_not_depend_on_what_was_drawn_before() -> None:
-    values, people = torch.rand(2, 30, 5, dtype=torch.float64), torch.arange(30) // 3
-    first = interval(values, people)
-    torch.rand(100)
-    assert interval(values, people).low.equal(first.low)
-    assert not interval(values, people, seed=1).low.equal(first.low)
+def test_people_alone_or_seeds_alone_would_hold_it_too_seldom() -> None:
+    by_luck, by_people = compared(0.3, 0.1, 0.1), compared(0.01, 0.3, 0.1)
+    of_people = (0.1**2 / PEOPLE + 0.1**2 / 3 / PEOPLE) ** 0.5
+    assert (by_luck.mean.abs() <= 2 * of_people).double().mean() < 0.2
+    assert reach(by_luck).median() > 5 * of_people
+    of_seeds = (0.01**2 / 3 + 0.1**2 / 3 / PEOPLE) ** 0.5
+    assert reach(by_people).median() > 4.3 * of_seeds
+
+
+def test_noise_of_single_runs_is_not_counted_twice() -> None:
+    found, honest = reach(compared(0.0, 0.02, 0.3)), 1.96 * (0.3**2 / 3 + 0.02**2) ** 0.5
+    honest /= PEOPLE**0.5
+    assert found.median() <= 1.25 * honest
+    assert found.mean() <= 1.35 * honest  # three seeds look unlike by chance now and then
+
+
+def test_one_seed_tells_of_its_run_alone() -> None:
+    found = compared(0.3, 0.1, 0.0, seeds=1)
+    assert held(found) < 0.3  # of the luck of training it knows nothing
+    assert reach(found).median().item() == pytest.approx(2.0 * 0.1 / PEOPLE**0.5, rel=0.1)
+
+
+def test_no_less_is_known_of_more_seeds() -> None:
+    wide = [reach(compared(0.3, 0.1, 0.1, seeds)).median().item() for seeds in (2, 3, 5)]
+    assert wide == sorted(wide, reverse=True)
+
+
+def test_scipy_is_asked_for_in_words(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    with pytest.raises(ImportError, match=r"pip install 'tipr\[bench\]'"):
+        runpy.run_path(str(intervals.__file__))
 
 
 def test_unmatched_queries_are_left_out() -> None:
@@ -91,6 +160,8 @@ def test_unmatched_queries_are_left_out() -> None:
     assert interval(values, people).low.equal(interval(there[:, :5], people[:5]).low)
     with pytest.raises(ValueError, match="no query was scored"):
         interval(values[:, 5:], people[5:])
+    with pytest.raises(ValueError, match="of one person"):
+        interval(there[:, :2], people[:2])
 
 
 def test_queries_are_scored_as_one_at_a_time() -> None:
@@ -102,7 +173,8 @@ def test_queries_are_scored_as_one_at_a_time() -> None:
         for row, scores, person in zip(rows.tolist(), similarity, asked, strict=True):
             ranked = (shown[scores.argsort(descending=True, stable=True)] == person).tolist()
             assert row == pytest.approx(_scores(ranked), nan_ok=True)
-        assert averaged(rows, gallery) == retrieval_metrics(similarity, asked, shown)
+        whole = retrieval_metrics(similarity, asked, shown).to_json()
+        assert averaged(rows, gallery).to_json().items() <= whole.items()
 
 
 def _scores(ranked: list[bool]) -> list[float]:

@@ -11,7 +11,7 @@ from conftest import ColourEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tipr.gallery import EmbedderLike, Gallery, Record, Searcher, index_folders
+from tipr.gallery import EmbedderLike, Gallery, GalleryError, Record, Searcher, index_folders
 
 
 class ByName:
@@ -88,7 +88,13 @@ def test_pictures_that_are_gone_come_last_among_the_reranked_and_are_not_lost(
     filled, embedder
 ) -> None:
     assert names(Searcher(embedder, filled, ByName(b=0.1, d=0.7), depth=4)) == "dbace"
-    assert names(Searcher(embedder, filled, ByName(), depth=4)) == "abcde"
+    assert names(Searcher(embedder, filled, ByName(d=0.7), depth=4)) == "dabce"
+
+
+def test_when_every_picture_is_gone_that_is_said(filled, embedder) -> None:
+    says = r"none of the 4 pictures .* could be opened, as /photos/a\.jpg; were they moved\?"
+    with pytest.raises(GalleryError, match=says):
+        Searcher(embedder, filled, ByName(), depth=4).search("red")
 
 
 def test_an_empty_gallery_has_nothing_to_rerank(gallery, embedder) -> None:

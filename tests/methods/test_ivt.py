@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from batches import batch
+from references import matching as reference
 
+from tipr.data.levels import Levels
 from tipr.encoders.clip import CLIPConfig
 from tipr.experiments import clip, ivt
 from tipr.experiments.find import find_experiment, find_table
-from tipr.methods.ivt import IVTConfig, IVTPretraining
+from tipr.methods.ivt import IVTConfig, IVTPretraining, Pretraining
 from tipr.objectives.matching import cmpm, info_nce, sdm
 
 TINY_CLIP = CLIPConfig(
@@ -38,7 +41,7 @@ def test_levels_match_in_one_matrix_without_a_temperature(encoder, label_norm) -
 
 
 def test_a_loss_for_each_level_matches_within_its_rows(encoder) -> None:
-    b = batch()
+    b = replace(batch(), levels=2)
     loss = replace(WHOLE, level_losses=2).build(encoder, 4)(b)["mla"]
     image, text = _embedded(encoder, b)
     parts = [cmpm(image[r], text[r], b.person_ids[r]) for r in (slice(4), slice(4, 8))]
@@ -51,9 +54,31 @@ def test_with_a_temperature_it_is_sdm(encoder) -> None:
     assert torch.allclose(loss, sdm(*_embedded(encoder, b), b.person_ids, 0.05), rtol=1e-4)
 
 
-def test_rows_that_are_not_whole_levels_are_refused(encoder) -> None:
-    with pytest.raises(ValueError, match="level_losses"):
-        IVTConfig(level_losses=3).build(encoder, 4)(batch())
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_with_a_temperature_both_directions_have_the_labels_asked_for(encoder, norm) -> None:
+    """SDM is CMPM of embeddings that are all as long as the temperature is low."""
+    b = batch()
+    loss = replace(WHOLE, temperature=0.2, label_norm=norm).build(encoder, 4)(b)["mla"]
+    image, text = (F.normalize(x.double(), dim=-1) / 0.2 for x in _embedded(encoder, b))
+    ids = b.person_ids.tolist()
+    assert loss.item() == pytest.approx(
+        reference.cmpm(image.tolist(), text.tolist(), ids, norm, 1e-8), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("levels", [("sentence",), ("word", "phrase", "sentence")])
+def test_a_batch_knows_how_many_levels_it_has(levels) -> None:
+    told = Levels(levels=levels).build(lambda pairs: batch(), [])([])
+    assert told.levels == told.to("cpu").levels == len(levels)
+
+
+@pytest.mark.parametrize(("losses", "levels"), [(2, 1), (2, 4), (4, 2)])
+def test_level_losses_are_one_or_as_many_as_there_are_levels(encoder, losses, levels) -> None:
+    """Even where the rows divide: who stands in a block that is no level is anybody's guess."""
+    b = replace(batch(), levels=levels)
+    assert IVTConfig().build(encoder, 4)(b)["mla"].isfinite()
+    with pytest.raises(ValueError, match=f"level_losses is 1, or {levels}"):
+        IVTConfig(level_losses=losses).build(encoder, 4)(b)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -71,11 +96,32 @@ def test_up_to_a_fifth_is_left_out_on_both_sides(encoder, shared: bool) -> None:
     assert patches == set(range(7)) and words == set(range(3))  # of 33 and of 14
 
 
-@pytest.mark.parametrize(("hide_images", "hide_texts"), [(True, False), (False, True)])
-def test_each_side_is_hidden_alone(encoder, hide_images: bool, hide_texts: bool) -> None:
-    method = IVTConfig(hide_images=hide_images, hide_texts=hide_texts).build(encoder, 4)
-    assert (method._seen_patches(batch()) is not None) == hide_images
-    assert (method._seen_words(batch()) is not None) == hide_texts
+def kept_from(encoder, name: str, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor | None]:
+    """What the encoder is told to keep, in the order in which it is told."""
+    kept, encode = list[torch.Tensor | None](), getattr(encoder, name)
+    monkeypatch.setattr(encoder, name, lambda x, keep=None: kept.append(keep) or encode(x, keep))
+    return kept
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("images", [True, False])
+@pytest.mark.parametrize("texts", [True, False])
+def test_what_is_hidden_never_reaches_the_encoder(
+    encoder, monkeypatch, shared: bool, images: bool, texts: bool
+) -> None:
+    config = IVTConfig(hide=0.5, hide_images=images, hide_texts=texts, shared_positions=shared)
+    method, b = config.build(encoder, 4), batch()
+    sides = [
+        (kept_from(encoder, "encode_image", monkeypatch), images, encoder.num_patches),
+        (kept_from(encoder, "encode_text", monkeypatch), texts, b.tokens.shape[1]),
+    ]
+    for _ in range(6):
+        method(b)
+    for kept, hides, count in sides:
+        assert len(kept) == 6 and all((keep is not None) == hides for keep in kept)
+        fewer = [keep for keep in kept if keep is not None and keep.shape[1] < count]
+        assert len(fewer) >= 3 * hides
+        assert all(bool((keep == keep[0]).all()) == shared for keep in fewer)
 
 
 @pytest.mark.parametrize(
@@ -118,23 +164,77 @@ def test_pretraining_trains_every_parameter(encoder, config: IVTPretraining) -> 
 def test_our_contrast_is_of_cosines_and_the_released_one_is_not(encoder) -> None:
     b = batch()
     image, text = _embedded(encoder, b)
-    ours = OURS.build(encoder, 4)(b)["itc"]
+    ours, released = (config.build(encoder, 4)(b)["itc"] for config in (OURS, RELEASED))
     assert torch.allclose(ours, info_nce(image, text, 0.07), rtol=1e-3)
-    released = RELEASED.build(encoder, 4)._similarity(image, text)
-    assert torch.allclose(released, text @ image.T / 0.5, rtol=1e-4)
+    logits, partner = text @ image.T / 0.5, torch.arange(8)
+    both = F.cross_entropy(logits, partner) + F.cross_entropy(logits.T, partner)
+    assert torch.allclose(released, both / 2, rtol=1e-3)
+    assert not torch.allclose(released, info_nce(image, text, 0.5), rtol=0.1)
+
+
+def test_the_contrast_is_never_sharper_than_a_hundredfold(encoder) -> None:
+    loss = replace(OURS, temperature=0.001).build(encoder, 4)(batch())["itc"]
+    assert torch.allclose(loss, info_nce(*_embedded(encoder, batch()), 0.01), rtol=1e-3)
+
+
+def judged(method: Pretraining, b, monkeypatch) -> dict[str, list[tuple[int, int]]]:
+    """The (sentence, picture) rows that are matched as right and as wrong ones."""
+    text, image = method.encoder.encode_text(b.tokens), method.encoder.encode_image(b.images)
+    fuse, match = method.fusion.forward, method.matching.forward
+    pairs, counts = list[tuple[int, int]](), list[int]()
+
+    def fusing(told: torch.Tensor, present: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        rows = _found(told, text.tokens), _found(seen[:, 1:], image.tokens)
+        assert torch.equal(present, (b.tokens != 0)[rows[0]])
+        pairs.extend(zip(*(r.tolist() for r in rows), strict=True))
+        return fuse(told, present, seen)
+
+    def matching(right: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+        counts.extend((len(right), len(wrong)))
+        assert len(pairs) == len(right) + len(wrong)
+        return match(right, wrong)
+
+    with monkeypatch.context() as spies:
+        spies.setattr(method.fusion, "forward", fusing)
+        spies.setattr(method.matching, "forward", matching)
+        method(b)
+    right, wrong = counts
+    return {"right": pairs[:right], "wrong": pairs[right : right + wrong]}
+
+
+def _found(rows: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
+    """Which of the rows of `among` each row is."""
+    return torch.cdist(rows.flatten(1), among.flatten(1)).argmin(dim=1)
+
+
+def test_right_pairs_are_pairs_and_wrong_ones_show_another_person(encoder, monkeypatch) -> None:
+    b = replace(batch(), person_ids=torch.tensor([0, 0, 0, 0, 0, 0, 0, 1]))
+    found = judged(OURS.build(encoder, 4), b, monkeypatch)
+    assert found["right"] == [(i, i) for i in range(8)]
+    assert all(b.person_ids[s] != b.person_ids[p] for s, p in found["wrong"])
+    assert sorted(s for s, _ in found["wrong"][:8]) == list(range(8))
+    assert sorted(p for _, p in found["wrong"][8:]) == list(range(8))
+
+
+def test_as_released_wrong_pairs_are_any_but_the_right_ones(encoder, monkeypatch) -> None:
+    b = replace(batch(), person_ids=torch.tensor([0, 0, 0, 0, 0, 0, 0, 1]))
+    wrong = judged(RELEASED.build(encoder, 4), b, monkeypatch)["wrong"]
+    assert len(wrong) == 16 and all(s != p for s, p in wrong)
+    assert any(b.person_ids[s] == b.person_ids[p] for s, p in wrong)
 
 
 def test_pretraining_learns_one_batch() -> None:
     torch.manual_seed(0)
     method, b = OURS.build(replace(ivt.TINY, layers=1, vocabulary=500).build(), 4), batch()
     first, optimizer = method(b), torch.optim.AdamW(method.parameters(), 2e-3)
-    for _ in range(20):
+    for _ in range(35):
         optimizer.zero_grad()
         last = method(b)
         torch.stack(list(last.values())).sum().backward()
         optimizer.step()
-    assert last["itc"] < 0.5 * first["itc"]
-    assert last["itm"] < first["itm"] and last["mlm"] < first["mlm"]
+    assert last["itc"] < 0.5 * first["itc"] and last["mlm"] < 0.8 * first["mlm"]
+    image, text = _embedded(method.encoder, b)
+    assert (text @ image.T).argmax(dim=1).tolist() == list(range(8))
 
 
 def test_masking_leaves_the_batch_as_it_was(encoder) -> None:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from batches import ROWS, batch
 
+from tipr.data.batching import Plain
 from tipr.data.supports import Supports
 from tipr.experiments import lcr2s
 from tipr.experiments.clip import TINY
 from tipr.methods.lcr2s import LCR2S, LCR2SConfig, Richer, RicherConfig
-from tipr.objectives.matching import label_distribution, same_person
+from tipr.objectives.matching import cmpm, label_distribution, same_person, sdm
 from tipr.training.experiment import changed
 from tipr.training.loop import train
 
@@ -113,6 +114,24 @@ def test_the_bank_is_written_in_training_only() -> None:
     assert again.enrich(batch())[0].equal(rich)
 
 
+@pytest.mark.parametrize("alignment", ["sdm", "cmpm"])
+def test_enriched_pictures_are_aligned_with_enriched_captions(alignment) -> None:
+    model, b = richer(replace(TEACHER, alignment=alignment, unfused_weight=0.5)).eval(), batch()
+    (image, text), single = model.enrich(b), model.single(b)
+    assert not image.allclose(single[0]) and not text.allclose(single[1])
+    terms, expected = model(b), alone(alignment, image, text)
+    assert terms[alignment].item() == pytest.approx(expected, rel=1e-4)
+    assert terms["unfused"].item() == pytest.approx(0.5 * alone(alignment, *single), rel=1e-4)
+    assert alone(alignment, *single) != pytest.approx(expected, rel=1e-3)
+
+
+def alone(alignment: str, image: torch.Tensor, text: torch.Tensor) -> float:
+    ids = batch().person_ids
+    if alignment == "cmpm":
+        return cmpm(image, text, ids, label_norm="l1").item()
+    return sdm(image, text, ids, TEACHER.temperature).item()
+
+
 def test_projection_matching_may_take_the_place_of_sdm() -> None:
     assert set(richer(RicherConfig(alignment="cmpm"))(batch())) == {"cmpm", "id", "unfused"}
 
@@ -165,6 +184,14 @@ def test_a_checkpoint_leaves_the_teacher_where_it_is(run) -> None:
     del state["identity.classifier.weight"]
     with pytest.raises(RuntimeError, match=r"identity\.classifier\.weight"):
         again.load_state_dict(state)
+
+
+@pytest.mark.parametrize("alignment", ["sdm", "cmpm"])
+def test_a_student_aligns_what_it_makes_of_one_picture_and_one_caption(run, alignment) -> None:
+    model, b = student(run, alignment=alignment, temperature=0.05).eval(), batch()
+    image, text = model.encoder.encode_image(b.images), model.encoder.encode_text(b.tokens)
+    expected = alone(alignment, image.embedding, text.embedding)
+    assert model(b)[alignment].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_without_distillation_no_teacher_is_needed() -> None:
@@ -228,6 +255,9 @@ def test_an_unknown_variant_is_answered_with_the_choices(monkeypatch) -> None:
             changed(lcr2s.tiny(), f"method.{name}", "other")
     with pytest.raises(ValueError, match="at least 1"):
         changed(lcr2s.tiny(), "method.draws", "0")
+    for blend in ("-0.1", "1.5"):
+        with pytest.raises(ValueError, match=rf"blend is a share from 0 to 1, not {blend}"):
+            changed(lcr2s.tiny(), "method.blend", blend)
 
 
 # -- the experiments
@@ -244,6 +274,11 @@ def test_two_runs_make_a_student_and_the_second_can_be_resumed(tiny, tmp_path) -
     saved = torch.load(tmp_path / "student/last.pt", weights_only=True)["method"]
     assert not any(name.startswith("teacher") for name in saved)
     train(second, tmp_path / "student", resume=True, device="cpu")
+    other = torch.load(tmp_path / "richer/last.pt", weights_only=True)
+    other["method"]["encoder.word.weight"][5] += 1
+    torch.save(other, tmp_path / "richer/last.pt")
+    with pytest.raises(ValueError, match="not the one that this run began with; put that one back"):
+        train(second, tmp_path / "student", resume=True, device="cpu")
 
 
 def test_the_ablation_gives_every_student_the_teacher_it_is_made_for() -> None:
@@ -251,9 +286,10 @@ def test_the_ablation_gives_every_student_the_teacher_it_is_made_for() -> None:
     for row in table.rows.values():
         if row.teacher:
             assert row.experiment.method.teacher == table.rows[row.teacher].experiment.method
+            assert row.experiment.data == table.rows[row.teacher].experiment.data
         else:
             assert not getattr(row.experiment.method, "distils", False)
-        assert row.experiment.data == lcr2s.small().data
+        assert replace(row.experiment.data, batching=Plain()) == lcr2s.small().data
 
 
 @pytest.mark.parametrize("name", ["tiny", "small", "cuhk_pedes", "icfg_pedes", "rstpreid"])

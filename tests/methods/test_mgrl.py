@@ -13,6 +13,7 @@ from tipr.data.text import Tokenizer, words
 from tipr.experiments import clip, mgrl
 from tipr.methods import mgrl as module
 from tipr.methods.mgrl import MGRL, MGRLConfig, Selection, caption_difficulty
+from tipr.objectives.matching import sdm_of
 
 TRAINED = 12  # epochs: every warm-up is over
 SELECTIONS = get_args(Selection)
@@ -173,6 +174,29 @@ def test_masked_guidance_never_sees_the_hidden_word(monkeypatch: pytest.MonkeyPa
     assert not torch.allclose(queries("masked"), queries("clean"))
 
 
+@pytest.mark.parametrize("guidance", ["masked", "clean"])
+def test_completion_reads_the_masked_caption_and_what_was_found(
+    guidance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = built(guidance=guidance)
+    found: list[torch.Tensor] = []
+    given: list[torch.Tensor] = []
+    method.extraction.register_forward_hook(lambda *a: found.append(a[-1]))
+    method.with_vision.register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    masked = read_by(method, monkeypatch)[0]
+    assert not masked.equal(batch().tokens)
+    read = method.encoder.encode_text(masked).tokens
+    assert torch.allclose(given[0], read + found[-1], atol=1e-6)
+
+
+def test_the_guided_term_matches_what_was_found_by_identity_at_the_temperature() -> None:
+    method, b = built(temperature=0.3, guided_weight=0.5), batch()
+    text, image = method.encoder.encode_text(b.tokens), method.encoder.encode_image(b.images)
+    seen = torch.cat([image.embedding[:, None], image.tokens], dim=1)
+    expected = 0.5 * sdm_of(method.extraction.scores(text.embedding, seen), b.person_ids, 0.3)
+    assert terms(method)["guided"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_blank_images_leave_completion_to_the_text() -> None:
     """What is added to the tokens is the same everywhere, whatever they are."""
     method = built()
@@ -208,6 +232,10 @@ def test_the_extraction_stands_alone() -> None:
     text, image = torch.randn(3, 64), torch.randn(2, 9, 64)
     assert torch.equal(alone.scores(text, image), method.extraction.scores(text, image))
     assert built(patches_only=True).reranking is None
+
+
+def test_an_extraction_that_never_learned_to_match_reranks_nothing() -> None:
+    assert built(guided_weight=0.0).reranking is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from batches import batch
+from references import matching as reference
 
 import tipr.methods.sen as sen
 from tipr.data.pruning import Pruning
@@ -37,6 +38,27 @@ def test_the_loss_is_the_papers() -> None:
     assert terms(method()) == pytest.approx(weighted)
 
 
+def matched(model: SEN) -> tuple[list[list[float]], list[list[float]], list[int]]:
+    """The embeddings of the batch's pictures and of its sentences, and whose they are."""
+    rows, encoder = batch(), model.encoder
+    image, text = encoder.encode_image(rows.images), encoder.encode_text(rows.tokens)
+    return image.embedding.tolist(), text.embedding.tolist(), rows.person_ids.tolist()
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.2])
+def test_matching_is_sdm_at_the_temperature(temperature: float) -> None:
+    model = method(temperature=temperature)
+    expected = reference.sdm(*matched(model), temperature, 1e-8)
+    assert terms(model)["sdm"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.4])
+def test_the_triplet_keeps_its_margin(margin: float) -> None:
+    model = method(margin=margin)
+    expected = 10 * reference.hardest_triplet(*matched(model), margin)
+    assert terms(model)["triplet"] == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("weight", "term"),
     [("identity_weight", "id"), ("triplet_weight", "triplet"), ("restoration_weight", "tir")],
@@ -64,6 +86,35 @@ def test_right_pixels_cost_nothing(monkeypatch) -> None:
     target = patchify(rows.images, model.encoder.patch)
     monkeypatch.setattr(model.restore, "forward", lambda *_: target)
     assert terms(model, rows)["tir"] == 0
+
+
+@pytest.mark.parametrize("variant", [{}, {"residual": True}, {"mask_padding": True}], ids=str)
+def test_restoration_teaches_both_towers(monkeypatch, variant) -> None:
+    model, given = method(**variant), []
+    restore = model.restore.forward
+    monkeypatch.setattr(model.restore, "forward", lambda *a: (given.append(a), restore(*a))[1])
+    model(batch())["tir"].backward()
+    ((embedding, patches, _, words, _),) = given
+    assert embedding.requires_grad and patches.requires_grad and words.requires_grad
+    taught = {name for name, p in model.encoder.named_parameters() if p.grad is not None}
+    assert taught == {name for name, _ in model.encoder.named_parameters()}
+    for tower in (model.encoder.stem, model.encoder.image_blocks, model.encoder.text_blocks):
+        assert all(p.grad.abs().sum() > 0 for p in tower.parameters())
+
+
+def test_restoration_without_guidance_teaches_the_picture_alone() -> None:
+    model = method(guidance="none")
+    model(batch())["tir"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.encoder.stem.parameters())
+    assert all(p.grad is None for p in model.encoder.text_blocks.parameters())
+
+
+@pytest.mark.parametrize(("hidden", "seen"), [(0.7, 8), (0.5, 15)])
+def test_as_many_patches_are_hidden_as_asked(monkeypatch, hidden: float, seen: int) -> None:
+    calls = []
+    monkeypatch.setattr(sen, "masked_pixels", lambda *a: (calls.append(a), masked_pixels(*a))[1])
+    terms(method(hidden_patches=hidden))
+    assert calls[0][2].shape == (8, seen)  # of 32
 
 
 def test_restoration_sees_grey_and_wants_colour(monkeypatch) -> None:
@@ -160,6 +211,18 @@ def test_overlapping_patches_cannot_be_restored() -> None:
     with pytest.raises(ValueError, match="do not tile"):
         SENConfig().build(Overlapping(clip.TINY), 4)
     SENConfig(restoration_weight=0.0).build(Overlapping(clip.TINY), 4)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0, 1.0, 1.5])
+def test_a_share_of_patches_is_one(share: float) -> None:
+    with pytest.raises(ValueError, match="hidden_patches"):
+        SENConfig(hidden_patches=share)
+
+
+@pytest.mark.parametrize("setting", ["residual", "mask_padding"])
+def test_without_guidance_no_sentence_is_added_or_masked(setting: str) -> None:
+    with pytest.raises(ValueError, match=f"method.{setting}"):
+        SENConfig(guidance="none", **{setting: True})
 
 
 def test_unknown_guidance_is_refused_with_the_choices() -> None:

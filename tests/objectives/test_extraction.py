@@ -86,6 +86,15 @@ def test_pairwise_and_scores_equal_the_loop_over_pairs(rows, output) -> None:
             assert torch.allclose(scores[t, i], cosine_similarity(text[t], found, dim=0))
 
 
+def test_scores_are_exact_in_mixed_precision(rows) -> None:
+    extract, text, image = built().float(), rows[0][0].bfloat16(), rows[1].float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found, scores = extract.pairwise(text, image), extract.scores(text, image)
+    assert scores.dtype == torch.float32
+    exact = cosine_similarity(text.double()[:, None], found.double(), dim=-1)
+    assert torch.allclose(scores.double(), exact, atol=1e-6)
+
+
 @pytest.mark.parametrize("output", ["found", "query"])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("iterations", [1, 3])

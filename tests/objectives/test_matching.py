@@ -125,6 +125,17 @@ def test_divergence_keeps_its_epsilon_in_half_precision() -> None:
     assert divergence(logits, torch.eye(2, dtype=torch.bool)).isfinite()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_matching_is_in_full_precision_whatever_the_towers_were_in(rows, dtype, mixed) -> None:
+    image, text, ids = (x.to(dtype) if x.is_floating_point() else x for x in rows)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        cosines, loss = cosine(text, image), cmpm(image, text, ids)
+    image, text = image.double(), text.double()
+    assert cosines.double() == pytest.approx(cosine(text, image), abs=1e-5)
+    assert loss.item() == pytest.approx(cmpm(image, text, ids).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("ids", GROUPS)
 @pytest.mark.parametrize("margin", [0.0, 0.05, 0.5])
 def test_hardest_triplet_equals_the_loop(rows, ids, margin) -> None:

@@ -61,6 +61,12 @@ def test_strangers_support_with_another_person() -> None:
     assert not strangers(pool, there, ids[:2])[1].any()
 
 
+def test_an_item_in_several_rows_supports_once() -> None:
+    people, items = torch.tensor([1, 1, 1, 1, 2]), torch.tensor([7, 7, 8, 9, 5])
+    _, present = inbatch_pool(torch.zeros(5, 2), people, items)
+    assert [items[row].tolist() for row in present] == [[8, 9], [8, 9], [7, 9], [7, 8], []]
+
+
 def test_a_prototype_is_the_mean_of_a_person() -> None:
     rows = torch.tensor([[1.0, 0.0], [0.0, 5.0], [3.0, 2.0]])
     means = person_means(rows, torch.tensor([4, 7, 4]))

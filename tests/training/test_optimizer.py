@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from tipr.experiments import clip, clip_sdm
-from tipr.training.experiment import OptimConfig
+from tipr.data.sampling import Shuffled
+from tipr.experiments import clip, clip_sdm, ivt
+from tipr.training.experiment import Experiment, OptimConfig
+from tipr.training.loop import catch_up, train
 from tipr.training.optimizer import build_optimizer, keep_half, schedule
 
 CONFIG = OptimConfig(
@@ -27,6 +32,47 @@ def test_a_floor_is_where_the_rate_ends() -> None:
     config = replace(CONFIG, floor=0.002)
     assert schedule(600, 10, config) == pytest.approx(0.002)
     assert schedule(10_000, 10, config) == pytest.approx(0.002)
+
+
+def test_a_cosine_from_the_start_has_the_values_that_ivt_publishes() -> None:
+    """Timm's: the cosine runs under the warm-up and goes on where it is by then."""
+    config = ivt.cuhk_pedes().optim
+    rates = [config.lr * schedule(epoch * 10 + 3, 10, config) for epoch in range(120)]
+    assert rates[:5] == pytest.approx([5e-5, 1.04e-3, 2.03e-3, 3.02e-3, 4.01e-3])
+    published = {5: 4.9787e-3, 30: 4.2692e-3, 60: 2.505e-3, 90: 7.408e-4, 119: 1.09e-5}
+    assert {e: rates[e] for e in published} == pytest.approx(published, abs=6e-8)
+
+
+def test_a_short_epoch_leaves_the_schedule_where_the_next_begins() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = LambdaLR(optimizer, lambda step: schedule(step, 10, CONFIG))
+    for epoch, batches in enumerate((10, 7, 0, 9), 1):
+        for _ in range(batches):
+            optimizer.step()
+            scheduler.step()
+        catch_up(scheduler, 10 * epoch)
+        assert scheduler.last_epoch == 10 * epoch
+        assert scheduler.get_last_lr() == [schedule(10 * epoch, 10, CONFIG)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announced(Shuffled):
+    """Gives one batch where it announces three."""
+
+    def epoch(self, person_ids: Sequence[int], size: int) -> Iterator[list[int]]:
+        yield next(super().epoch(person_ids, size))
+
+    def length(self, person_ids: Sequence[int], size: int) -> int:
+        return 3
+
+
+def test_a_run_of_short_epochs_ends_where_its_schedule_does(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    data = replace(tiny.data, sampling=Announced())
+    train(replace(tiny, data=data), tmp_path, device="cpu")
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["scheduler"]["last_epoch"] == 3 * tiny.optim.epochs
 
 
 def groups(**changes) -> list[dict]:
@@ -53,6 +99,10 @@ def test_each_algorithm_can_be_chosen(name, kind) -> None:
     assert type(optimizer) is kind
     with pytest.raises(ValueError, match="adamw, adam, sgd"):
         replace(experiment.optim, algorithm="lion")
+
+
+def test_the_first_beta_is_the_momentum_of_sgd() -> None:
+    assert {g["momentum"] for g in groups(algorithm="sgd", betas=(0.7, 0.999))} == {0.7}
 
 
 def moved(half: bool, by: float) -> float:

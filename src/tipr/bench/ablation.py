@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from tipr.bench.machine import commit, machine
+from tipr.bench.supported import queries_with_supports
 from tipr.data.pairs import Pair
 from tipr.data.readers import read_dataset
 from tipr.embedder import pick_device
 from tipr.evaluation.evaluate import Queries, queries
 from tipr.experiments.table import Table
+from tipr.methods.lcr2s import RicherConfig
 from tipr.training.experiment import Experiment, changed
 from tipr.training.loop import train
 
@@ -103,6 +105,8 @@ def planned(
         for name in names:
             teacher = table.rows[name].teacher
             experiment = _changed(table.rows[name].experiment, changes)
+            longer = table.rows[name].longer * experiment.optim.epochs
+            experiment = replace(experiment, optim=replace(experiment.optim, epochs=longer))
             experiment = replace(experiment, seed=seed, data=replace(experiment.data, root=data))
             before = run_folder(out, teacher, seed) if teacher else None
             if before:
@@ -178,6 +182,9 @@ def _finish(run: Run, test: Sequence[Pair], device: str, made_with: dict[str, An
         **made_with,
         **machine(embedder.device),
     }
+    if isinstance(run.experiment.method, RicherConfig):
+        rich = queries_with_supports(run.folder, run.experiment, test, embedder.device)
+        facts["with_supports"] = rich.metrics.to_json()
     _written(run.folder / RESULT, facts)
 
 

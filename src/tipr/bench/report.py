@@ -18,7 +18,8 @@ from tipr.evaluation.intervals import Interval, difference, interval
 from tipr.evaluation.metrics import COLUMNS
 from tipr.experiments.table import Claim, Table
 
-LEVEL, DRAWS = 0.95, 2000
+LEVEL = 0.95
+FEWEST = 3  # seeds that a claim is judged by
 MADE_WITH = ("commit", "hardware", "torch")
 
 
@@ -46,7 +47,7 @@ def report(table: Table, out: Path, seeds: Sequence[int]) -> dict[str, Any]:
     return {
         "base": table.base,
         "level": LEVEL,
-        "rows": {name: _row(runs, name, table.base) for name in table.rows},
+        "rows": {name: _row(runs, name, table) for name in table.rows},
         "failed": _failures(table, out, seeds),
         "claims": [_judged(runs, claim) for claim in table.claims],
         "made_with": {key: sorted({str(facts.get(key)) for facts in made}) for key in MADE_WITH},
@@ -56,6 +57,7 @@ def report(table: Table, out: Path, seeds: Sequence[int]) -> dict[str, Any]:
 def write_report(facts: dict[str, Any], out: Path) -> str:
     """Writes `table.json` and `table.md` into `out`; the latter's text."""
     text = markdown(facts)
+    out.mkdir(parents=True, exist_ok=True)
     (out / "table.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     (out / "table.md").write_text(text, encoding="utf-8", newline="\n")
     return text
@@ -84,54 +86,78 @@ def _failures(table: Table, out: Path, seeds: Sequence[int]) -> list[dict[str, A
 
 
 def _check(runs: Runs) -> None:
-    people = [run.person_ids for by_seed in runs.values() for run in by_seed.values()]
-    if any(not ids.equal(people[0]) for ids in people):
+    found = [run for by_seed in runs.values() for run in by_seed.values()]
+    sizes = {(run.facts["test"]["queries"], run.facts["test"]["gallery"]) for run in found}
+    if len(sizes) > 1 or any(not run.person_ids.equal(found[0].person_ids) for run in found):
         raise ValueError("the runs were measured on different test splits, which cannot be "
                          "compared; choose another --out")  # fmt: skip
 
 
-def _row(runs: Runs, name: str, base: str) -> dict[str, Any]:
+def _row(runs: Runs, name: str, table: Table) -> dict[str, Any]:
     """One row's scores, and its paired differences to the base over the seeds both have."""
-    mine = runs[name]
+    mine, base = runs[name], table.base
     if not mine:
         return {"seeds": []}
-    found = interval(_stacked(mine, mine), _people(mine), DRAWS, LEVEL)
+    found = interval(_stacked(mine, mine), _people(mine), LEVEL)
+    compared = None if name == base else _compared(runs, name, base)
     return {
         "seeds": list(mine),
+        "longer": table.rows[name].longer,
         "scores": _by_metric(found),
-        "difference": None if name == base else _compared(runs, name, base),
+        "difference": _by_metric(compared) if compared else None,
         "seconds": statistics.median(run.facts["seconds"] for run in mine.values()),
         "relative_seconds": _relative_seconds(mine, runs[base]),
+        "with_supports": _with_supports(mine),
     }
 
 
-def _compared(runs: Runs, one: str, other: str) -> dict[str, dict[str, float]] | None:
+def _compared(runs: Runs, one: str, other: str) -> Interval | None:
     """`one` minus `other`, on the same people and the same seeds."""
-    a, b = runs[one], runs[other]
-    seeds = [seed for seed in a if seed in b]
+    seeds = _common(runs, one, other)
     if not seeds:
         return None
-    paired = difference(_stacked(a, seeds), _stacked(b, seeds), _people(a), DRAWS, LEVEL)
-    return _by_metric(paired)
+    a, b = runs[one], runs[other]
+    return difference(_stacked(a, seeds), _stacked(b, seeds), _people(a), LEVEL)
+
+
+def _common(runs: Runs, one: str, other: str) -> list[int]:
+    return sorted(set(runs[one]) & set(runs[other]))
 
 
 def _judged(runs: Runs, claim: Claim) -> dict[str, Any]:
     compared = _compared(runs, claim.better, claim.worse)
-    found = compared[claim.metric] if compared else None
+    found = _by_metric(compared)[claim.metric] if compared else None
+    seeds = _common(runs, claim.better, claim.worse)
+    better, worse = runs[claim.better], runs[claim.worse]
+    apart = [_mean(better[seed], claim.metric) - _mean(worse[seed], claim.metric) for seed in seeds]
     return {
         "says": claim.says, "better": claim.better, "worse": claim.worse, "metric": claim.metric,
-        "verdict": verdict(found), "difference": found,
-        "seeds": sorted(set(runs[claim.better]) & set(runs[claim.worse])),
+        "verdict": verdict(found, len(seeds)), "difference": found,
+        "seeds": seeds, "difference_of_each_seed": apart,
     }  # fmt: skip
 
 
-def verdict(found: dict[str, float] | None) -> str:
-    """Whether the interval of the paired difference lies above 0."""
+def verdict(found: dict[str, float] | None, seeds: int) -> str:
+    """Whether the interval of the paired difference lies above 0, given seeds enough to tell."""
     if found is None:
         return "not measured"
+    if seeds < FEWEST:
+        return f"not judged ({'one run' if seeds == 1 else 'two runs'})"
     if found["low"] > 0:
         return "showed"
     return "the opposite" if found["high"] < 0 else "did not show"
+
+
+def _mean(run: Measured, metric: str) -> float:
+    return run.values[:, COLUMNS.index(metric)].nanmean().item()
+
+
+def _with_supports(mine: dict[int, Measured]) -> dict[str, float] | None:
+    """The mean of the privileged measurement over the seeds that have it."""
+    found = [run.facts["with_supports"] for run in mine.values() if "with_supports" in run.facts]
+    if not found:
+        return None
+    return {metric: statistics.fmean(scores[metric] for scores in found) for metric in COLUMNS}
 
 
 def _stacked(runs: dict[int, Measured], seeds: Sequence[int] | dict[int, Measured]) -> Tensor:
@@ -157,17 +183,16 @@ def _relative_seconds(mine: dict[int, Measured], base: dict[int, Measured]) -> f
 
 def markdown(facts: dict[str, Any]) -> str:
     """The report as a page: the table, the claims, what failed, what it was made with."""
-    base = facts["base"]
+    base, rows = facts["base"], {name: row for name, row in facts["rows"].items() if row["seeds"]}
     lines = [
         f"| row | seeds | R@1 | mAP | R@1 to {base} | mAP to {base} | training time |",
         "|---|---|---|---|---|---|---|",
-        *(_line(name, row) for name, row in facts["rows"].items() if row["seeds"]),
+        *(_line(name, row) for name, row in rows.items()),
         "",
-        f"Text to image on the test split, per cent, with {100 * facts['level']:.0f} % intervals "
-        "(people and seeds resampled; differences are paired); training time relative to "
-        f"{base}.",
+        _legend(facts),
+        *_privileged(rows),
     ]
-    absent = [name for name, row in facts["rows"].items() if not row["seeds"]]
+    absent = [name for name in facts["rows"] if name not in rows]
     if absent:
         lines += ["", f"No finished run yet: {', '.join(absent)}."]
     if facts["claims"]:
@@ -179,9 +204,32 @@ def markdown(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *([f"Made with {made}."] if made else [])]).rstrip() + "\n"
 
 
+def _legend(facts: dict[str, Any]) -> str:
+    told = (
+        f"Text to image on the test split, per cent, with {100 * facts['level']:.0f} % intervals "
+        "over people and seeds; differences are paired; training time relative to "
+        f"{facts['base']}."
+    )
+    if any(len(row["seeds"]) == 1 for row in facts["rows"].values()):
+        told += " An interval of one seed holds for that training run alone."
+    return told
+
+
+def _privileged(rows: dict[str, Any]) -> list[str]:
+    """A line for each row that was also measured with what a search never has."""
+    found = {name: row["with_supports"] for name, row in rows.items() if row["with_supports"]}
+    lines = [
+        f"- {name}, with the supports of test items at hand (privileged): "
+        f"R@1 {100 * scores['R1']:.1f}, mAP {100 * scores['mAP']:.1f}"
+        for name, scores in found.items()
+    ]
+    return ["", *lines] if lines else []
+
+
 def _line(name: str, row: dict[str, Any]) -> str:
     scores, differences = row["scores"], row["difference"]
-    cells = [name, str(len(row["seeds"]))]
+    named = name if row["longer"] == 1 else f"{name} ({row['longer']} times the epochs)"
+    cells = [named, str(len(row["seeds"]))]
     cells += [_shown(scores[metric]) for metric in ("R1", "mAP")]
     for metric in ("R1", "mAP"):
         cells.append(_shown(differences[metric], "+") if differences else "-")
@@ -192,15 +240,17 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 def _claim_line(claim: dict[str, Any]) -> str:
     metric = {"R1": "R@1"}.get(claim["metric"], claim["metric"])
-    found, seeds = claim["difference"], len(claim["seeds"])
-    told = f": {_shown(found, '+')}, seeds: {seeds}" if found else ""
+    told = ""
+    if claim["difference"]:
+        apart = ", ".join(f"{100 * apart:+.1f}" for apart in claim["difference_of_each_seed"])
+        told = f": {_shown(claim['difference'], '+')}; seed by seed {apart}"
     compared = f"{metric} of {claim['better']} over {claim['worse']}{told}"
     return f"- **{claim['verdict']}**: {claim['says']} ({compared})"
 
 
 def _shown(found: dict[str, float], sign: str = "") -> str:
-    mean, low, high = (format(100 * found[key], f"{sign}.2f") for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+    mean, low, high = (format(100 * found[key], f"{sign}.1f") for key in ("mean", "low", "high"))
+    return f"{mean} ({low}..{high})"
 
 
 def _one_line(text: str) -> str:

@@ -8,16 +8,29 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from tqdm import tqdm
 
 import tipr
+from tipr.cli.bench import bench_app
 from tipr.cli.data import data_app
 from tipr.cli.demo import demo
 from tipr.cli.options import Device, Flag, Json, Out, shown
+
+if TYPE_CHECKING:
+    from tipr.embedder import Embedder
+    from tipr.evaluation.metrics import RetrievalMetrics
+    from tipr.evaluation.reranking import PairwiseReranker
+
+Rerank = Annotated[int, Parameter(
+    validator=Number(gte=0),
+    help="How many of the best to order again with the model's re-ranking head (mgrl); 0 is none.",
+)]  # fmt: skip
 
 app = App(
     name="tipr",
@@ -26,6 +39,7 @@ app = App(
     result_action="return_value",
 )
 app.command(data_app)
+app.command(bench_app)
 app.command(demo)
 
 
@@ -76,6 +90,7 @@ def eval_(
     *,
     data: Path,
     split: Literal["train", "val", "test"] = "test",
+    rerank: Rerank = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -93,18 +108,31 @@ def eval_(
     from tipr.data.readers import read_dataset
     from tipr.embedder import Embedder
     from tipr.evaluation.evaluate import evaluate
+    from tipr.evaluation.reranking import PairwiseReranker, evaluate_reranked
 
-    report = evaluate(Embedder.load(model, device), read_dataset(data).split(split))
+    embedder, pairs = Embedder.load(model, device), read_dataset(data).split(split)
+    reranker = PairwiseReranker.beside(embedder) if rerank else None
+    report = evaluate(embedder, pairs)
+    facts = {"model": model, "data": str(data), "split": split, **report.to_json()}
+    rows = {"t2i": report.t2i}
+    if reranker is not None:
+        again = rows[f"t2i rerank@{rerank}"] = evaluate_reranked(reranker, pairs, rerank)
+        facts["t2i_reranked"] = {"depth": rerank, "blend": reranker.blend, **again.to_json()}
     if as_json:
-        print(json.dumps({"model": model, "data": str(data), "split": split, **report.to_json()}))
+        print(json.dumps(facts))
         return
-    print(f"{'task':<6}{'R1':>8}{'R5':>8}{'R10':>8}{'mAP':>8}{'mINP':>8}  queries  gallery")
-    for task, m in (("t2i", report.t2i), ("i2t", report.i2t)):
+    _print_metrics({**rows, "i2t": report.i2t})
+    print(f"{report.persons} people; a guess has R1 {100 * report.chance:.2f}")
+
+
+def _print_metrics(rows: Mapping[str, RetrievalMetrics]) -> None:
+    wide = max(6, *(len(task) + 1 for task in rows))
+    print(f"{'task':<{wide}}{'R1':>8}{'R5':>8}{'R10':>8}{'mAP':>8}{'mINP':>8}  queries  gallery")
+    for task, m in rows.items():
         scores = "".join(f"{100 * v:8.2f}" for v in (m.R1, m.R5, m.R10, m.mAP, m.mINP))
-        print(f"{task:<6}{scores}{m.queries:9d}{m.gallery:9d}")
+        print(f"{task:<{wide}}{scores}{m.queries:9d}{m.gallery:9d}")
         if m.unmatched:
             print(f"      {m.unmatched} queries show nobody of the gallery and are left out")
-    print(f"{report.persons} people; a guess has R1 {100 * report.chance:.2f}")
 
 
 @app.command
@@ -151,12 +179,13 @@ def index(
 
 
 @app.command
-def search(
+def search(  # noqa: PLR0913 - one parameter for each flag
     description: str,
     *,
     gallery: Path,
     k: Annotated[int, Parameter(name=("-k", "--k"))] = 10,
     model: str | None = None,
+    rerank: Rerank = 0,
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -173,7 +202,7 @@ def search(
     """
     from tipr.gallery.searcher import Searcher
 
-    with Searcher.open(gallery, device, model) as searcher:
+    with Searcher.open(gallery, device, model, _reranker if rerank else None, rerank) as searcher:
         hits = searcher.search(description, k)
     if as_json:
         rows = [{"rank": rank, "score": hit.score, "id": hit.record.id, "path": hit.record.path}
@@ -184,6 +213,13 @@ def search(
         print(f"{gallery} is empty; `tipr index FOLDER --gallery {gallery}` fills it")
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:3d}  {hit.score:.3f}  {hit.record.path}")
+
+
+def _reranker(embedder: Embedder) -> PairwiseReranker:
+    """Brings in the head's code only when it is asked for."""
+    from tipr.evaluation.reranking import PairwiseReranker
+
+    return PairwiseReranker.beside(embedder)
 
 
 @app.command

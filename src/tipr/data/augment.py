@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tipr.data.images import CLIP_MEAN
+from tipr.data.images import CLIP_MEAN, CLIP_STD
 
 Images = Float[Tensor, "B 3 H W"]
 _DENIALS = {"no", "not", "without", "nothing", "neither", "nor"}
@@ -37,7 +37,8 @@ class Augmenting(Protocol):
 class PublishedAugmentation:
     """What IRRA's lineage does at 384 x 128: flip, pad 10 and crop, erase; sentences stay.
 
-    Faithful to a quirk: a flipped picture keeps the sentence that says left and right.
+    Faithful to two quirks: a flipped picture keeps the sentence that says left and right, and
+    the mean that fills a box is not normalised as the rest of the picture is.
     """
 
     flip: float = 0.5
@@ -63,18 +64,27 @@ class PublishedAugmentation:
         if torch.rand(()) >= self.erase:
             return image
         height, width = image.shape[-2:]
-        least, most = self.erased_area
-        area = height * width * float(torch.empty(()).uniform_(least, most))
+        for _ in range(10):  # a box that does not fit is drawn anew
+            h, w = self._box(height * width)
+            if 0 < h < height and 0 < w < width:
+                top = int(torch.randint(height - h + 1, ()))
+                left = int(torch.randint(width - w + 1, ()))
+                image = image.clone()
+                image[:, top : top + h, left : left + w] = self._fill(h, w)
+                return image
+        return image
+
+    def _box(self, pixels: int) -> tuple[int, int]:
+        """Height and width of what is erased."""
+        area = pixels * float(torch.empty(()).uniform_(*self.erased_area))
         logs = [math.log(shape) for shape in self.erased_shape]
         shape = math.exp(float(torch.empty(()).uniform_(*logs)))
-        h, w = round((area * shape) ** 0.5), round((area / shape) ** 0.5)
-        if not (0 < h < height and 0 < w < width):
-            return image
-        top, left = int(torch.randint(height - h + 1, ())), int(torch.randint(width - w + 1, ()))
-        image = image.clone()
-        fill = torch.rand(3, h, w) if self.noise else torch.tensor(CLIP_MEAN)[:, None, None]
-        image[:, top : top + h, left : left + w] = fill
-        return image
+        return round((area * shape) ** 0.5), round((area / shape) ** 0.5)
+
+    def _fill(self, height: int, width: int) -> Float[Tensor, "3 _ _"]:
+        """What CLIP's normalisation turns into its own mean (as released), or into white noise."""
+        mean, std = (torch.tensor(x)[:, None, None] for x in (CLIP_MEAN, CLIP_STD))
+        return mean + std * (torch.randn(3, height, width) if self.noise else mean)
 
 
 @dataclass(frozen=True, kw_only=True)

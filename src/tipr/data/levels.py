@@ -178,4 +178,4 @@ class LevelBatcher:
 
     def __call__(self, pairs: Sequence[Pair]) -> Batch:
         told = [replace(pair, caption=text(pair.caption)) for text in self.texts for pair in pairs]
-        return self.plain(told)
+        return replace(self.plain(told), levels=len(self.texts))

@@ -26,7 +26,7 @@ class Pair:
 def _moved(value: Any, device: torch.device | str) -> Any:
     """The same dataclass with every tensor in it on `device`."""
     parts = {f.name: getattr(value, f.name) for f in fields(value)}
-    return replace(value, **{n: p.to(device) for n, p in parts.items() if p is not None})
+    return replace(value, **{n: p.to(device) for n, p in parts.items() if hasattr(p, "to")})
 
 
 @dataclass
@@ -55,6 +55,7 @@ class Batch:
     tags: Int[Tensor, "B L"] | None = None  # `data.tagging.Tag` of each token, where asked for
     difficulty: Float[Tensor, "B L"] | None = None  # how hard each word is to guess, 0 to 1
     support: Support | None = None  # others of the same people, where asked for
+    levels: int = 1  # blocks of rows that tell the same pairs at another level of language
 
     def to(self, device: torch.device | str) -> Batch:
         return _moved(self, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,7 +45,7 @@ class PersonBalanced:
     """P x K: each batch holds `per_person` pairs of each of its people (Hermans et al., 2017).
 
     A person with fewer pairs has some twice; one with more has the rest in later batches of the
-    epoch. An epoch shows about as many pairs as there are.
+    epoch. An epoch shows no more pairs than there are.
     """
 
     per_person: int = 4
@@ -56,14 +56,15 @@ class PersonBalanced:
             raise ValueError(f"a batch of {size} does not divide into groups of {self.per_person}; "
                              "change data.batch_size")  # fmt: skip
         waiting = {p: self._groups(rows) for p, rows in _rows_of(person_ids).items()}
-        while len(waiting) >= people:
+        for _ in range(self.length(person_ids, size)):
+            if len(waiting) < people:
+                return
             chosen = _some(sorted(waiting), people)
             yield [row for person in chosen for row in waiting[person].pop()]
             waiting = {p: groups for p, groups in waiting.items() if groups}
 
     def length(self, person_ids: Sequence[int], size: int) -> int:
-        groups = sum(-(-n // self.per_person) for n in Counter(person_ids).values())
-        return groups * self.per_person // size
+        return max(len(person_ids) // size, 1)
 
     def _groups(self, rows: Rows) -> list[Rows]:
         rows = _some(rows, len(rows))
@@ -111,7 +112,8 @@ class EpochBatches(Sampler[Rows]):
         self.person_ids = [pair.person_id for pair in pairs]
 
     def __iter__(self) -> Iterator[Rows]:
-        return self.sampling.epoch(self.person_ids, self.size)
+        """Drawn whole at the start, so that what a method draws later changes no order."""
+        return iter(list(self.sampling.epoch(self.person_ids, self.size)))
 
     def __len__(self) -> int:
         return max(self.sampling.length(self.person_ids, self.size), 1)

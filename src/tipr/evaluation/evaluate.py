@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tipr.data.pairs import Pair
 from tipr.embedder import Embedder
-from tipr.evaluation.metrics import RetrievalMetrics, averaged, per_query, retrieval_metrics
+from tipr.evaluation.metrics import RetrievalMetrics, averaged, retrieval_metrics, scored
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ class Queries:
     person_ids: Int[Tensor, " Q"]
     values: Float64[Tensor, "Q 5"]  # the columns of `metrics.COLUMNS`
     gallery: int
+    areas: Float64[Tensor, " Q"] | None = None  # each one's `metrics.trapezoid`, where known
 
     @property
     def metrics(self) -> RetrievalMetrics:
-        return averaged(self.values, self.gallery)
+        return averaged(self.values, self.gallery, self.areas)
 
 
 def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
@@ -62,7 +63,8 @@ def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
 def queries(embedder: Embedder, pairs: Sequence[Pair]) -> Queries:
     """Text-to-image scores of every caption of a split. Raises ValueError when it is empty."""
     similarity, text_ids, image_ids = _compared(embedder, pairs)
-    return Queries(text_ids, per_query(similarity, text_ids, image_ids), len(image_ids))
+    values, areas = scored(similarity, text_ids, image_ids)
+    return Queries(text_ids, values, len(image_ids), areas)
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,8 @@ class RetrievalMetrics:
     """Fractions in [0, 1] over the queries that have a match in the gallery.
 
     `unmatched` queries show a person who is not in the gallery; they are counted, not scored.
+    `mAP_trapezoid` is the mean of `trapezoid`; None, and so never compared, where only the columns
+    of `per_query` are known.
     """
 
     R1: float
@@ -28,9 +30,11 @@ class RetrievalMetrics:
     queries: int
     gallery: int
     unmatched: int
+    mAP_trapezoid: float | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What is known, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def retrieval_metrics(
@@ -43,18 +47,22 @@ def retrieval_metrics(
     Raises:
         ValueError: no query has a match in the gallery.
     """
-    return averaged(per_query(similarity, query_ids, gallery_ids), len(gallery_ids))
+    rows, areas = scored(similarity, query_ids, gallery_ids)
+    return averaged(rows, len(gallery_ids), areas)
 
 
-def averaged(rows: Float64[Tensor, "Q 5"], gallery: int) -> RetrievalMetrics:
+def averaged(
+    rows: Float64[Tensor, "Q 5"], gallery: int, areas: Float64[Tensor, " Q"] | None = None
+) -> RetrievalMetrics:
     """The metrics of a split from those of its queries. Raises ValueError when none has a match."""
-    scored = rows[~rows[:, 0].isnan()]
-    if not len(scored):
+    matched = rows[~rows[:, 0].isnan()]
+    if not len(matched):
         raise ValueError("no query shows a person of the gallery; check the split")
-    r1, r5, r10, ap, inp = scored.mean(dim=0).tolist()
+    r1, r5, r10, ap, inp = matched.mean(dim=0).tolist()
     return RetrievalMetrics(
         R1=r1, R5=r5, R10=r10, mAP=ap, mINP=inp,
-        queries=len(rows), gallery=gallery, unmatched=len(rows) - len(scored),
+        queries=len(rows), gallery=gallery, unmatched=len(rows) - len(matched),
+        mAP_trapezoid=None if areas is None else areas.nanmean().item(),
     )  # fmt: skip
 
 
@@ -65,19 +73,42 @@ def per_query(
 
     Equal scores are ranked in gallery order. The row of a query without a match is NaN.
     """
+    return scored(similarity, query_ids, gallery_ids)[0]
+
+
+def scored(
+    similarity: Float[Tensor, "Q G"], query_ids: Int[Tensor, " Q"], gallery_ids: Int[Tensor, " G"]
+) -> tuple[Float64[Tensor, "Q 5"], Float64[Tensor, " Q"]]:
+    """`per_query`, and each query's `trapezoid`."""
     rows = [torch.zeros(0, len(COLUMNS), dtype=torch.float64)]
+    areas = [torch.zeros(0, dtype=torch.float64)]
     for scores, ids in zip(similarity.split(BLOCK), query_ids.split(BLOCK), strict=True):
         order = scores.argsort(dim=1, descending=True, stable=True)
         found = gallery_ids[order] == ids[:, None]
-        rows.append(_rows(found.nonzero()[:, 1] + 1, found.sum(dim=1)))
-    return torch.cat(rows)
+        ranks, counts = found.nonzero()[:, 1] + 1, found.sum(dim=1)
+        rows.append(_rows(ranks, counts))
+        areas.append(trapezoid(ranks, counts))
+    return torch.cat(rows), torch.cat(areas)
+
+
+def trapezoid(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, " B"]:
+    """Average precision as the Oxford buildings evaluation has it (Philbin et al., CVPR 2007).
+
+    A match weighs the mean of the precision at its rank and at the rank before (1 before the
+    first), never more than the former alone. IVT's and TIPCB's evaluators report this as mAP. NaN
+    without a match.
+    """
+    found, ranks = _places(counts), ranks.double()
+    before = torch.where(ranks > 1, (found - 1) / (ranks - 1).clamp(min=1), 1.0)
+    owner = torch.arange(len(counts)).repeat_interleave(counts)
+    sums = ranks.new_zeros(len(counts)).index_add(0, owner, (before + found / ranks) / 2)
+    return sums / counts
 
 
 def _rows(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, "B 5"]:
     """The five scores of each query from the ranks of its matches."""
     ends, ranks = counts.cumsum(dim=0), ranks.double()
-    found = torch.arange(len(ranks)) - (ends - counts).repeat_interleave(counts) + 1
-    precisions = (found / ranks).split(counts.tolist())
+    precisions = (_places(counts) / ranks).split(counts.tolist())
     matched = counts > 0
     first, last = ranks[(ends - counts)[matched]], ranks[ends[matched] - 1]
     within = [(first <= k).double() for k in (1, 5, 10)]
@@ -85,3 +116,9 @@ def _rows(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor
     rows = ranks.new_full((len(counts), len(COLUMNS)), torch.nan)
     rows[matched] = torch.stack([*within, average, counts[matched] / last], dim=1)
     return rows
+
+
+def _places(counts: Int[Tensor, " B"]) -> Int[Tensor, " N"]:
+    """The number of each match among those of its query, from 1."""
+    starts = counts.cumsum(dim=0) - counts
+    return torch.arange(int(counts.sum())) - starts.repeat_interleave(counts) + 1

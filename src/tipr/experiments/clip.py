@@ -5,7 +5,9 @@ small     the compact encoder from random weights, rendered people, CPU; the shi
 tuned     the same encoder from the shipped weights: the start every `small` of a method shares,
           as the field starts from CLIP
 field     the settings that IRRA made usual (384 x 128, 77 tokens, Adam, 60 epochs, batch 64);
-          every method's benchmark experiments change only what its paper changes
+          every method's benchmark experiments change only what its paper changes. They start
+          from random weights unless a model of this geometry is given with --set init_from=MODEL
+          (no reader of CLIP's own weights yet), and read this project's 2,016 pieces of words
 cuhk_pedes  icfg_pedes  rstpreid   CLIP fine-tuned as a baseline; one 24 GB GPU
 
 | set        | R@1 in the literature (IRRA's row)  | ours |

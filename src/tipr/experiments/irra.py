@@ -6,6 +6,10 @@ ablation     what IRR and the masked captions that everything reads are worth
 cuhk_pedes  icfg_pedes  rstpreid   one 24 GB GPU; with the released code's masked captions
 as_released  cuhk_pedes with weights in half precision too
 
+Every part beside the encoder learns at 5 times its rate, and vectors (biases, norms) at twice the
+rate of what they belong to, without decay; the release gives norms the rate and decay of matrices,
+and some biases of the heads a smaller one. The last, partial batch of an epoch is left out.
+
 | set        | R@1 / R@5 / R@10 / mAP (paper) | ours |
 |------------|--------------------------------|------|
 | CUHK-PEDES | 73.38 / 89.93 / 93.71 / 66.13  |      |

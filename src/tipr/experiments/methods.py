@@ -8,28 +8,21 @@ its paper's central claim is measured against.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tipr.experiments import clip, clip_sdm, irra, ivt, lcr2s, mgrl, sen
 from tipr.experiments.table import Claim, Row, Table
 
 
 def ablation() -> Table:
-    levels, views = ivt.ablation().rows, sen.ablation().rows
-    extraction = mgrl.small().method
+    levels, parts, words = ivt.ablation().rows, sen.ablation().rows, mgrl.ablation().rows
     rows = {
         "CLIP": Row(experiment=clip.tuned()),
         "SDM + ID": Row(experiment=clip_sdm.small()),
         "IRRA": Row(experiment=irra.small()),
         "SEN": Row(experiment=sen.small()),
-        "SEN's base": views["SDM + ID"],
+        "SEN's base": parts["SDM + ID"],
         "MGRL": Row(experiment=mgrl.small()),
-        "MGRL, random words": Row(
-            experiment=replace(mgrl.small(), method=replace(extraction, selection="random"))
-        ),
-        "MGRL, one iteration": Row(
-            experiment=replace(mgrl.small(), method=replace(extraction, iterations=1))
-        ),
+        "MGRL, random words": words["MGRL, as many random words"],
+        "MGRL, one iteration": words["MGRL, one iteration"],
         "LCR2S, the richer teacher": Row(experiment=lcr2s.richer()),
         "LCR2S, the student": Row(experiment=lcr2s.small(), teacher="LCR2S, the richer teacher"),
         "LCR2S, without a teacher": lcr2s.ablation().rows["plain"],

@@ -51,6 +51,12 @@ def rstpreid() -> Experiment:
 
 
 def ablation() -> Table:
+    """Each part alone and all together, which words are asked for, and what leaks.
+
+    "as many random words" asks for as many as "hard words"; "nouns and adjectives", "by difficulty"
+    and "words the picture helps" ask for what their rule gives, so what they score is the number of
+    words as well as the choice.
+    """
     guided: dict[str, Any] = {"complement_weight": 0.0, "text_weight": 0.0}
     linguistic = _with(selection="linguistic").experiment
     linguistic = replace(linguistic, data=replace(linguistic.data, batching=Tagged()))
@@ -62,6 +68,7 @@ def ablation() -> Table:
             "completion, all words": _with(guided_weight=0.0, threshold=0.0),
             "completion, hard words": _with(guided_weight=0.0),
             "MGRL (hard words)": Row(experiment=small()),
+            "MGRL, one iteration": _with(iterations=1),
             "MGRL, all words": _with(threshold=0.0),
             "MGRL, by difficulty": _with(selection="soft"),
             "MGRL, only hard words masked": _with(selection="placement"),

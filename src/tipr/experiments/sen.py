@@ -5,7 +5,9 @@ small     the compact encoder from the shipped weights, rendered people, CPU; ne
 cuhk_pedes  icfg_pedes  rstpreid   the released recipe with its quirks (masked captions, one hidden
           patch unscored, half-precision weights), batch 128; one 24 GB GPU; needs tipr[nlp].
           Parts beside the encoder all learn at 5 times its rate; the release leaves the decoder's
-          embedding, its empty token and its output at the encoder's.
+          embedding, its empty token and its output at the encoder's. Vectors (biases, norms)
+          learn at twice the rate of what they belong to; the release doubles biases only, and
+          those of its heads at the encoder's rate. The last, partial batch is left out.
 ablation  every part on and off, and sweeps of what is hidden and of the weights
 
 | set        | R@1 (authors) | mAP (authors) | R@1 (ours) | mAP (ours) |

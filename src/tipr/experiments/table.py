@@ -14,6 +14,7 @@ class Row:
 
     experiment: Experiment
     teacher: str = ""  # the row whose run becomes this one's `method.richer`
+    longer: int = 1  # times the epochs of the other rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,9 @@ class Searcher:
         A hit's score is always the cosine of the embeddings, comparable between all searches of a
         gallery. With a reranker the order of the first `depth` hits is its own, so scores need not
         fall there; pictures that are gone from the disk come last among them.
+
+        Raises:
+            GalleryError: not one picture could be opened to be re-ranked.
         """
         if not description.strip():
             raise ValueError("the description is empty; say what the person looks like")
@@ -111,4 +114,10 @@ def _reordered(hits: Sequence[Hit], description: str, reranker: Reranker) -> lis
     scores = np.asarray(reranker.scores(description, [Path(hit.record.path) for hit in hits]))
     if scores.shape != (len(hits),):
         raise ValueError(f"the reranker gave scores {scores.shape} for {len(hits)} pictures")
+    if np.isnan(scores).all():
+        raise GalleryError(
+            f"none of the {len(hits)} pictures to re-rank could be opened, as "
+            f"{hits[0].record.path}; were they moved? Index them where they are now, or search "
+            "without re-ranking"
+        )
     return [hits[place] for place in np.argsort(-scores, kind="stable")]

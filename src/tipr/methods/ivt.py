@@ -28,7 +28,7 @@ from tipr.encoders.encoder import Encoder
 from tipr.methods.method import Method
 from tipr.objectives.itm import FusionStack, MatchingLoss, WordPredictor, at_most, hard_negatives
 from tipr.objectives.masking import chosen_words, corrupted, kept_tokens, masked_words
-from tipr.objectives.matching import LabelNorm, cmpm, cosine, divergence, same_person
+from tipr.objectives.matching import LabelNorm, cmpm, cosine, divergence, products, same_person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +59,13 @@ class IVT(Method):
         self.config, self.encoder = config, encoder
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Raises ValueError when a batch does not divide into `level_losses` levels."""
+        """Raises ValueError when a batch does not have `level_losses` levels."""
         image = self.encoder.encode_image(batch.images, self._seen_patches(batch)).embedding
         text = self.encoder.encode_text(batch.tokens, self._seen_words(batch)).embedding
         levels = self.config.level_losses
-        if len(batch) % levels:
-            raise ValueError(f"{len(batch)} rows are not {levels} levels; set level_losses to the "
-                             "number of data.batching.levels")  # fmt: skip
+        if levels not in (1, batch.levels):
+            raise ValueError(f"method.level_losses is 1, or {batch.levels} as many as the batch "
+                             f"has levels; it is {levels}")  # fmt: skip
         blocks = zip(*(x.chunk(levels) for x in (image, text, batch.person_ids)), strict=True)
         return {"mla": torch.stack([self._aligned(*block) for block in blocks]).sum()}
 
@@ -140,7 +140,7 @@ class Pretraining(Method):
     ) -> Float[Tensor, "B B"]:
         with torch.no_grad():  # as CLIP does; released without a bound
             self.log_scale.clamp_(max=math.log(100.0))
-        alike = cosine(text, image) if self.config.normalised else text @ image.T
+        alike = cosine(text, image) if self.config.normalised else products(text, image)
         return alike * self.log_scale.exp()
 
     def _matched(

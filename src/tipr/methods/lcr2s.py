@@ -8,7 +8,7 @@ not published in a form that could be had; every value below is inferred.
 2. Multi-head attentional fusion (MHAF) enriches the sample with it  -> `objectives/fusion.py`
 3. The richer model aligns enriched pictures with enriched captions  -> `Richer`
 4. A student that sees one picture or one sentence is trained from scratch towards the frozen
-   richer model's features and its image-text relations              -> `LCR2S`
+   richer model's features and its image-text relations  -> `LCR2S`, `methods/richer_run.py`
 
 Two runs: first `Richer`, then `LCR2S`, whose `richer` names the folder of the first. Inference
 searches with the student's encoder; support sets and the richer model never leave training.
@@ -16,10 +16,8 @@ searches with the student's encoder; support sets and the richer model never lea
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -28,6 +26,7 @@ from torch import Tensor, nn
 
 from tipr.data.pairs import Batch
 from tipr.encoders.encoder import Encoded, Encoder
+from tipr.methods import richer_run
 from tipr.methods.method import Method
 from tipr.objectives import support
 from tipr.objectives.distillation import Space, feature_distance, relation_distance
@@ -138,16 +137,19 @@ class Richer(Method):
 class LCR2SConfig:
     """The student. With `feature_weight` and `relation_weight` 0 it needs no richer model.
 
+    `teacher` is how that run was configured, which its `experiment.json` tells and this run checks;
+    `slots` may differ, and so may where supports come from, except that a bank is part of a model.
+
     Controls: `target` "prototype" is the mean of the richer model's plain features of a person,
     "single" its plain feature; `support_of` "wrong" takes the supports of somebody else.
     """
 
     richer: str = ""  # the run folder of the richer model, or its last.pt
-    teacher: RicherConfig = field(default_factory=RicherConfig)  # as that run was configured
+    teacher: RicherConfig = field(default_factory=RicherConfig)
     feature_weight: float = 1.0
     relation_weight: float = 1.0
     feature_space: Space = "unit"
-    draws: int = 1  # of supports, whose enriched features are averaged
+    draws: int = 1  # averaged; matters where there are more than method.teacher.slots supports
     blend: float = 1.0  # how much of the target is enriched; the rest is the plain feature
     target: Target = "enriched"
     support_of: SupportOf = "own"
@@ -160,6 +162,8 @@ class LCR2SConfig:
         _check(self, feature_space=Space, target=Target, support_of=SupportOf, alignment=Alignment)
         if self.draws < 1:
             raise ValueError("method.draws is at least 1")
+        if not 0 <= self.blend <= 1:
+            raise ValueError(f"method.blend is a share from 0 to 1, not {self.blend}")
 
     @property
     def distils(self) -> bool:
@@ -170,18 +174,25 @@ class LCR2SConfig:
 
 
 class LCR2S(Method):
-    """The frozen teacher is no part of the state that a checkpoint holds; its run has it."""
+    """The frozen teacher is no part of the state that a checkpoint holds; its run has it.
+
+    The state names the teacher's weights (`learned_from`), so that no other takes its place.
+    """
 
     teacher: Richer | None
+    learned_from: Tensor
 
     def __init__(self, config: LCR2SConfig, encoder: Encoder, num_persons: int) -> None:
         super().__init__()
         self.config, self.encoder = config, encoder
         self.identity = IdentityLoss(encoder.width, num_persons)
         self.teacher = frozen_teacher(config, encoder, num_persons) if config.distils else None
-        if self.teacher is not None and config.from_teacher:
-            encoder.load_state_dict(self.teacher.encoder.state_dict())
+        if self.teacher is not None:
+            self.register_buffer("learned_from", richer_run.digest(self.teacher))
+            if config.from_teacher:
+                encoder.load_state_dict(self.teacher.encoder.state_dict())
         self.register_state_dict_post_hook(_leave_teacher_out)
+        self.register_load_state_dict_pre_hook(_expect_same_teacher)
         self.register_load_state_dict_post_hook(_miss_no_teacher)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -255,38 +266,23 @@ def encoded_where(
 
 def frozen_teacher(config: LCR2SConfig, encoder: Encoder, num_persons: int) -> Richer:
     """The richer model of the run `config.richer`; raises ValueError when it cannot be had."""
-    weights = _weights(config.richer)
+    richer_run.check_alike(config.richer, config.teacher, encoder)
     teacher = config.teacher.build(encoder.config.build(), num_persons)
-    try:
-        teacher.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{config.richer} holds another richer model: give this run the same encoder and data, "
-            f"and set method.teacher as its experiment.json says ({error})"
-        ) from error
+    richer_run.load_into(teacher, config.richer)
     return teacher.requires_grad_(False).eval()
-
-
-def _weights(richer: str) -> dict[str, Tensor]:
-    advice = (
-        "train the richer model first: `tipr train lcr2s:richer --data DIR --out runs/richer` "
-        "(lcr2s:cuhk_pedes_richer and so on for CLIP), then add `--set method.richer=runs/richer`"
-    )
-    if not richer:
-        raise ValueError(f"LCR2S learns from a richer model; {advice}")
-    path = Path(richer) / "last.pt" if Path(richer).is_dir() else Path(richer)
-    if not path.is_file():
-        raise ValueError(f"there is no richer model at {path}; {advice}")
-    unreadable = (OSError, EOFError, LookupError, RuntimeError, TypeError, pickle.UnpicklingError)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["method"]
-    except unreadable as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); {advice}") from error
 
 
 def _leave_teacher_out(_: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
     for name in [n for n in state if n.startswith(f"{prefix}teacher.")]:
         del state[name]
+
+
+def _expect_same_teacher(student: LCR2S, state: Mapping[str, Tensor], *rest: Any) -> None:
+    saved = state.get("learned_from")
+    if student.teacher is None or saved is None or saved.cpu().equal(student.learned_from.cpu()):
+        return
+    raise ValueError(f"the richer model in {student.config.richer} is not the one that this run "
+                     "began with; put that one back")  # fmt: skip
 
 
 def _miss_no_teacher(_: nn.Module, keys: Any) -> None:

@@ -15,7 +15,11 @@ from tipr.objectives.extraction import TextGuidedExtraction
 class Method(nn.Module, ABC):
     encoder: Encoder
     epoch: int = 0  # finished epochs; the trainer keeps it
-    reranking: TextGuidedExtraction | None = None  # scores pairs at search time, where wanted
+
+    @property
+    def reranking(self) -> TextGuidedExtraction | None:
+        """What can score pairs at search time, where the method has such a thing."""
+        return None
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

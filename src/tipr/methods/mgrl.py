@@ -97,12 +97,14 @@ class MGRL(Method):
         self.with_vision = Prediction(width, vocabulary, layers=1, heads=config.heads)
 
     @property
-    def reranking(self) -> TextGuidedExtraction | None:  # ty: ignore[incompatible-property-override]
+    def reranking(self) -> TextGuidedExtraction | None:
         """What is saved beside the encoder to score texts with images pair by pair.
 
-        Nothing with `patches_only`, as re-ranking shows the global token too.
+        Nothing with `patches_only`, as re-ranking shows the global token too, nor without the
+        guided term, which alone teaches the extraction to match.
         """
-        return None if self.config.patches_only else self.extraction
+        fit = self.config.guided_weight != 0 and not self.config.patches_only
+        return self.extraction if fit else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         c, ids = self.config, batch.person_ids

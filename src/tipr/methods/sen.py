@@ -12,7 +12,8 @@ Searching needs the encoder alone. As released, two quirks are on: every loss re
 words masked (`alias_caption`; the paper does not speak of it, the code masks in place), and one
 hidden patch of each picture is never scored (`forget_one_patch`). Here both are off unless asked
 for. A token's chance to be masked follows the tag of its word in the sentence; the release tags
-each piece by itself.
+each piece by itself, and hides position 1 where chance spares a whole caption. The decoder listens
+to padding up to the batch's longest caption, where the release always has 77 places.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ class SENConfig:
     def __post_init__(self) -> None:
         if self.guidance not in get_args(Guide):
             raise ValueError(f"method.guidance is one of {', '.join(get_args(Guide))}")
+        if not 0 < self.hidden_patches < 1:
+            raise ValueError(f"method.hidden_patches is a share between 0 and 1, not "
+                             f"{self.hidden_patches}")  # fmt: skip
+        if self.guidance == "none" and (self.residual or self.mask_padding):
+            raise ValueError("without guidance there is no sentence to add to or to mask; set "
+                             "method.residual and method.mask_padding to false")  # fmt: skip
 
     def build(self, encoder: Encoder, num_persons: int) -> SEN:
         return SEN(self, encoder, num_persons)
@@ -96,7 +103,8 @@ class SEN(Method):
             return batch.tokens
         if batch.tags is None:
             raise ValueError("method.alias_caption masks nouns and adjectives more often, so it "
-                             "needs data.batching=Pruning(tags=True)")  # fmt: skip
+                             "needs data.batching=Pruning(tags=True); "
+                             "`--set data.batching.tags=true` where it prunes")  # fmt: skip
         often, seldom = self.config.alias_rates
         named = (batch.tags == Tag.NOUN) | (batch.tags == Tag.ADJECTIVE)
         rates = torch.where(named, often, seldom)

@@ -1,7 +1,7 @@
 """Name hidden words: from the words around them, or with the picture's help as IRRA does.
 
-(Implicit relation reasoning; Jiang & Ye, CVPR 2023.) Initial weights are as released: CLIP's
-scaled normals.
+(Implicit relation reasoning; Jiang & Ye, CVPR 2023.) Initial weights are CLIP's scaled
+normals, as released, and biases begin at zero.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -84,8 +85,14 @@ class TextGuidedExtraction(nn.Module):
     def scores(
         self, text: Float[Tensor, "T D"], image_tokens: Float[Tensor, "I N D"]
     ) -> Float[Tensor, "T I"]:
-        """How well each text fits what it finds in each image: their cosine."""
-        return F.cosine_similarity(text[:, None], self.pairwise(text, image_tokens), dim=-1)
+        """How well each text fits what it finds in each image: their cosine.
+
+        In single precision or better, as `objectives.matching.cosine`.
+        """
+        found = self.pairwise(text, image_tokens)
+        exact = torch.promote_types(torch.promote_types(text.dtype, found.dtype), torch.float32)
+        with torch.autocast(text.device.type, enabled=False):
+            return F.cosine_similarity(text[:, None].to(exact), found.to(exact), dim=-1)
 
 
 def mutual_guidance(

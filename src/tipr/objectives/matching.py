@@ -17,10 +17,21 @@ LabelNorm = Literal["l1", "l2"]
 
 def cosine(a: Float[Tensor, "A D"], b: Float[Tensor, "B D"]) -> Float[Tensor, "A B"]:
     """In single precision or better: half precision would blur what a temperature magnifies."""
-    if a.dtype in (torch.bfloat16, torch.float16) or b.dtype in (torch.bfloat16, torch.float16):
-        a, b = a.float(), b.float()
+    return products(_unit(a), _unit(b))
+
+
+def products(a: Float[Tensor, "A D"], b: Float[Tensor, "B D"]) -> Float[Tensor, "A B"]:
+    """Every row of `a` with every row of `b`, as precisely as `cosine`."""
     with torch.autocast(a.device.type, enabled=False):
-        return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
+        return _precise(a) @ _precise(b).T
+
+
+def _precise(x: Float[Tensor, "A D"]) -> Float[Tensor, "A D"]:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _unit(x: Float[Tensor, "A D"]) -> Float[Tensor, "A D"]:
+    return F.normalize(_precise(x), dim=-1)
 
 
 def same_person(person_ids: Int[Tensor, " B"]) -> Bool[Tensor, "B B"]:
@@ -80,8 +91,8 @@ def cmpm(
     (`label_norm="l2"`): not a distribution once a person has several rows.
     """
     labels = same_person(person_ids)
-    by_image = divergence(image @ F.normalize(text, dim=-1).T, labels, label_norm, epsilon)
-    by_text = divergence(text @ F.normalize(image, dim=-1).T, labels, label_norm, epsilon)
+    by_image = divergence(products(image, _unit(text)), labels, label_norm, epsilon)
+    by_text = divergence(products(text, _unit(image)), labels, label_norm, epsilon)
     return by_image + by_text
 
 

@@ -32,9 +32,13 @@ def inbatch_support(
 def inbatch_pool(
     rows: Float[Tensor, "B D"], person_ids: Int[Tensor, " B"], item_ids: Int[Tensor, " B"]
 ) -> Pool:
-    """Every row of the batch, of which those that `inbatch_support` names are present."""
+    """Every row of the batch, of which those that `inbatch_support` names are present.
+
+    An item that stands in several rows supports through the first of them alone.
+    """
     supports = rows[None].expand(len(rows), -1, -1)
-    return supports, inbatch_support(person_ids, item_ids)
+    again = (item_ids[:, None] == item_ids[None]).tril(diagonal=-1).any(dim=1)
+    return supports, inbatch_support(person_ids, item_ids) & ~again
 
 
 def drawn(

@@ -41,6 +41,7 @@ class OptimConfig:
     warmup_epochs: float = 1.0
     warmup_from: float | None = None  # of the rate, at the first step; None is one step's share
     floor: float = 0.0  # of the rate, at the end
+    cosine_from_start: bool = False  # the cosine runs under the warm-up too, as timm's does
     by_epoch: bool = False  # the rate changes between epochs only
     algorithm: Algorithm = "adamw"
     betas: tuple[float, float] = (0.9, 0.98)  # the first is the momentum of sgd

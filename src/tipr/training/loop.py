@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from tipr.data.batching import PairBatcher
@@ -41,10 +42,10 @@ def train(
     """
     dataset = _dataset(experiment)
     pairs, num_persons = contiguous(dataset.train)
-    _open_run(experiment, out, resume)
     torch.manual_seed(experiment.seed)
-    embedder = _embedder(experiment, str(out))
+    embedder = new_embedder(experiment, str(out))
     method = experiment.method.build(embedder.encoder, num_persons).to(pick_device(device))
+    _open_run(experiment, out, resume)  # only now, so that a mistake leaves no folder behind
     loader = _loader(experiment, pairs, embedder)
     state = _state(method, experiment.optim, len(loader))
     if resume:
@@ -55,6 +56,7 @@ def train(
         method.epoch = state.epoch
         terms = train_epoch(state, loader, experiment, embedder.device)
         state.epoch += 1
+        catch_up(state.scheduler, state.epoch * len(loader))
         log.write("train", state.epoch, terms)
         told = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
         print(f"epoch {state.epoch}/{experiment.optim.epochs}  {told}", file=sys.stderr)
@@ -87,6 +89,12 @@ def train_epoch(
     return {**means, "lr": state.optimizer.param_groups[0]["lr"]}
 
 
+def catch_up(scheduler: LRScheduler, step: int) -> None:
+    """Moves a schedule on when an epoch had fewer batches than were announced."""
+    for _ in range(scheduler.last_epoch, step):
+        scheduler.step()
+
+
 def train_step(state: State, batch: Batch, config: OptimConfig) -> dict[str, float]:
     """One update of all parameters; the value of every term of the loss before it."""
     with _arithmetic(batch.images.device, config.precision):
@@ -108,7 +116,7 @@ def _stepped(state: State, batch: Batch, clip_norm: float) -> dict[str, float]:
     return values
 
 
-def _embedder(experiment: Experiment, source: str) -> Embedder:
+def new_embedder(experiment: Experiment, source: str) -> Embedder:
     """The encoder to train, with what feeds it: new, or as `init_from` left it."""
     if experiment.data.text_length > experiment.encoder.text_length:
         raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
@@ -123,6 +131,7 @@ def _embedder(experiment: Experiment, source: str) -> Embedder:
             raise ValueError(f"init_from: {experiment.init_from} reads other pieces of words; set "
                              "data.merges to its merges.txt")  # fmt: skip
         encoder.load_state_dict(start.encoder.state_dict())
+    encoder.word_ids = range(encoder.word_ids.start, tokenizer.vocabulary)
     return Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, source)
 
 

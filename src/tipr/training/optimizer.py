@@ -51,7 +51,8 @@ def schedule(step: int, steps_per_epoch: int, config: OptimConfig) -> float:
     if place < warmup:
         first = 1 / warmup if config.warmup_from is None else config.warmup_from
         return first + (1 - first) * place / max(warmup - (config.warmup_from is None), 1)
-    done = min((place - warmup) / max(total - warmup, 1), 1.0)
+    start = 0 if config.cosine_from_start else warmup
+    done = min((place - start) / max(total - start, 1), 1.0)
     return config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 

@@ -1,0 +1,60 @@
+"""Peak memory of training steps, in a process of its own: `python -m tipr.bench.memory`.
+
+On the CPU it is how far the peak of the resident memory rises above what the loaded model and the
+batch need; on a GPU it is the peak of all tensors. Linux counts a process's `ru_maxrss` from its
+parent's, so there the peak is read from /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from tipr.bench.subjects import fed, subject
+
+STEPS = 3
+
+
+def peak_memory(name: str, root: Path, batch: int, folder: Path, device: torch.device) -> int:
+    """Bytes; raises RuntimeError when the process fails."""
+    words = [name, str(root), str(batch), str(folder), str(device)]
+    command = [sys.executable, "-m", "tipr.bench.memory", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise RuntimeError(f"measuring memory failed: {reason[0]}")
+    return int(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measured(name: str, root: Path, batch: int, folder: Path, device: torch.device) -> int:
+    """The same, in this process, which should be fresh."""
+    ready = subject(fed(name, root, batch, folder), root, device)
+    cuda = device.type == "cuda"
+    before = 0 if cuda else _peak()
+    for _ in range(STEPS):
+        ready.step()
+    return torch.cuda.max_memory_allocated(device) if cuda else _peak() - before
+
+
+def _peak() -> int:
+    """The most memory that this process ever held."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    _name, _root, _batch, _folder, _device = sys.argv[1:]
+    print(measured(_name, Path(_root), int(_batch), Path(_folder), torch.device(_device)))
