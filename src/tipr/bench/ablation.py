@@ -20,18 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from tipr.bench.extras import hardest_words, measured_also
 from tipr.bench.machine import commit, machine
-from tipr.bench.supported import queries_with_supports
 from tipr.data.pairs import Pair
 from tipr.data.readers import read_dataset
 from tipr.embedder import pick_device
 from tipr.evaluation.evaluate import Queries, queries
 from tipr.experiments.table import Table
-from tipr.methods.lcr2s import RicherConfig
 from tipr.training.experiment import Experiment, changed
 from tipr.training.loop import train
 
 RESULT, FAILED, QUERIES, CLOCK = "result.json", "failed.json", "queries.npz", "clock.json"
+WORDS = "difficulty.json"  # how hard words are, beside the run that says so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ class Run:
     experiment: Experiment
     folder: Path
     teacher: Path | None = None  # the run that has to be finished before
+    words_of: Experiment | None = None  # what that run was, where it says how hard words are
 
     @property
     def finished(self) -> bool:
@@ -75,7 +76,7 @@ def run_table(  # noqa: PLR0913 - one parameter for each flag
     pick_device(device)
     runs = planned(table, data, out, seeds, changes, rows)
     made_with = {"commit": commit()}
-    teachers = {row.teacher for row in table.rows.values()}
+    teachers = {row.before for row in table.rows.values()}
     for place, run in enumerate(runs):
         if not run.finished and time.monotonic() >= end:
             break
@@ -103,16 +104,20 @@ def planned(
     runs = []
     for seed in seeds:
         for name in names:
-            teacher = table.rows[name].teacher
-            experiment = _changed(table.rows[name].experiment, changes)
-            longer = table.rows[name].longer * experiment.optim.epochs
+            row = table.rows[name]
+            experiment = _changed(row.experiment, changes)
+            longer = row.longer * experiment.optim.epochs
             experiment = replace(experiment, optim=replace(experiment.optim, epochs=longer))
             experiment = replace(experiment, seed=seed, data=replace(experiment.data, root=data))
-            before = run_folder(out, teacher, seed) if teacher else None
-            if before:
+            before = run_folder(out, row.before, seed) if row.before else None
+            if row.teacher:
                 experiment = changed(experiment, "method.richer", str(before))
+            if row.words_of:
+                experiment = changed(experiment, "data.batching.table", f"{before}/{WORDS}")
+            said_by = next((r.experiment for r in runs if r.folder == before), None)
             runs.append(Run(row=name, seed=seed, experiment=experiment,
-                            folder=run_folder(out, name, seed), teacher=before))  # fmt: skip
+                            folder=run_folder(out, name, seed), teacher=before,
+                            words_of=said_by if row.words_of else None))  # fmt: skip
     for run in runs:
         _check(run)
     return runs
@@ -129,7 +134,7 @@ def _with_teachers(table: Table, rows: Sequence[str]) -> list[str]:
     for name in rows:
         if name not in table.rows:
             raise ValueError(f"there is no row {name!r}; choose from {', '.join(table.rows)}")
-        if teacher := table.rows[name].teacher:
+        if teacher := table.rows[name].before:
             ordered |= dict.fromkeys(_with_teachers(table, [teacher]))
         ordered[name] = None
     return list(ordered)
@@ -168,6 +173,11 @@ def _attempt(run: Run, test: Sequence[Pair], device: str, made_with: dict[str, A
 def _finish(run: Run, test: Sequence[Pair], device: str, made_with: dict[str, Any]) -> None:
     if run.teacher is not None and not (run.teacher / RESULT).is_file():
         raise ValueError(f"its teacher {run.teacher} is not trained")
+    if run.teacher is not None and run.words_of is not None:
+        words = run.teacher / WORDS
+        if not words.is_file():
+            train_pairs = read_dataset(run.experiment.data.root or "").train
+            hardest_words(run.teacher, run.words_of, train_pairs, words)
     with _clocked(run.folder / CLOCK):
         resume = (run.folder / "last.pt").is_file()
         embedder = train(run.experiment, run.folder, resume=resume, device=device)
@@ -181,10 +191,8 @@ def _finish(run: Run, test: Sequence[Pair], device: str, made_with: dict[str, An
         **clock,
         **made_with,
         **machine(embedder.device),
+        "also": measured_also(run.folder, run.experiment, test, embedder),
     }
-    if isinstance(run.experiment.method, RicherConfig):
-        rich = queries_with_supports(run.folder, run.experiment, test, embedder.device)
-        facts["with_supports"] = rich.metrics.to_json()
     _written(run.folder / RESULT, facts)
 
 

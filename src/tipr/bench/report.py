@@ -20,6 +20,7 @@ from tipr.experiments.table import Claim, Table
 
 LEVEL = 0.95
 FEWEST = 3  # seeds that a claim is judged by
+_LABELS = {"R1": "R@1"}
 MADE_WITH = ("commit", "hardware", "torch")
 
 
@@ -107,7 +108,7 @@ def _row(runs: Runs, name: str, table: Table) -> dict[str, Any]:
         "difference": _by_metric(compared) if compared else None,
         "seconds": statistics.median(run.facts["seconds"] for run in mine.values()),
         "relative_seconds": _relative_seconds(mine, runs[base]),
-        "with_supports": _with_supports(mine),
+        "also": _also(mine),
     }
 
 
@@ -152,12 +153,15 @@ def _mean(run: Measured, metric: str) -> float:
     return run.values[:, COLUMNS.index(metric)].nanmean().item()
 
 
-def _with_supports(mine: dict[int, Measured]) -> dict[str, float] | None:
-    """The mean of the privileged measurement over the seeds that have it."""
-    found = [run.facts["with_supports"] for run in mine.values() if "with_supports" in run.facts]
-    if not found:
-        return None
-    return {metric: statistics.fmean(scores[metric] for scores in found) for metric in COLUMNS}
+def _also(mine: dict[int, Measured]) -> dict[str, dict[str, float]]:
+    """Further measurements: of each the mean over the seeds that have it."""
+    found = [run.facts.get("also", {}) for run in mine.values()]
+    names = dict.fromkeys(name for also in found for name in also)
+    return {name: _means([also[name] for also in found if name in also]) for name in names}
+
+
+def _means(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {key: statistics.fmean(values[key] for values in found) for key in found[0]}
 
 
 def _stacked(runs: dict[int, Measured], seeds: Sequence[int] | dict[int, Measured]) -> Tensor:
@@ -190,7 +194,7 @@ def markdown(facts: dict[str, Any]) -> str:
         *(_line(name, row) for name, row in rows.items()),
         "",
         _legend(facts),
-        *_privileged(rows),
+        *_measured_also(rows),
     ]
     absent = [name for name in facts["rows"] if name not in rows]
     if absent:
@@ -215,14 +219,13 @@ def _legend(facts: dict[str, Any]) -> str:
     return told
 
 
-def _privileged(rows: dict[str, Any]) -> list[str]:
-    """A line for each row that was also measured with what a search never has."""
-    found = {name: row["with_supports"] for name, row in rows.items() if row["with_supports"]}
-    lines = [
-        f"- {name}, with the supports of test items at hand (privileged): "
-        f"R@1 {100 * scores['R1']:.1f}, mAP {100 * scores['mAP']:.1f}"
-        for name, scores in found.items()
-    ]
+def _measured_also(rows: dict[str, Any]) -> list[str]:
+    """A line for each further measurement of a row."""
+    lines = []
+    for row, facts in rows.items():
+        for name, values in facts["also"].items():
+            told = ", ".join(f"{_LABELS.get(k, k)} {100 * v:.1f}" for k, v in values.items())
+            lines.append(f"- {row}, {name}: {told}")
     return ["", *lines] if lines else []
 
 
@@ -239,7 +242,7 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 
 def _claim_line(claim: dict[str, Any]) -> str:
-    metric = {"R1": "R@1"}.get(claim["metric"], claim["metric"])
+    metric = _LABELS.get(claim["metric"], claim["metric"])
     told = ""
     if claim["difference"]:
         apart = ", ".join(f"{100 * apart:+.1f}" for apart in claim["difference_of_each_seed"])

@@ -14,14 +14,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tipr.data.batching import PairBatcher
+from tipr.bench.trained import trained_method
 from tipr.data.pairs import Pair
 from tipr.evaluation.evaluate import Queries
 from tipr.evaluation.metrics import per_query
 from tipr.methods.lcr2s import Richer, RicherConfig
 from tipr.objectives.matching import cosine
 from tipr.training.experiment import Experiment
-from tipr.training.loop import new_embedder
 
 CHUNK = 64
 
@@ -35,7 +34,10 @@ def queries_with_supports(
     Raises:
         ValueError: the experiment trains no richer model, or the run lacks its checkpoint.
     """
-    richer, batcher = _loaded(run, experiment, device)
+    if not isinstance(experiment.method, RicherConfig):
+        raise ValueError("only LCR2S's richer model is measured with supports")
+    richer, batcher = trained_method(run, experiment, device)
+    assert isinstance(richer, Richer)
     gallery = list({pair.image_id: pair for pair in pairs}.values())
     texts = [batcher.tokenizer([p.caption])[0].to(device) for p in pairs]
     text = torch.cat([richer.encoder.encode_text(row[None]).embedding for row in texts])
@@ -50,20 +52,6 @@ def queries_with_supports(
     image_ids = torch.tensor([p.person_id for p in gallery])
     values = per_query(cosine(text, image).cpu(), text_ids, image_ids)
     return Queries(text_ids, values, len(gallery))
-
-
-def _loaded(run: Path, experiment: Experiment, device: torch.device) -> tuple[Richer, PairBatcher]:
-    if not isinstance(experiment.method, RicherConfig):
-        raise ValueError("only LCR2S's richer model is measured with supports")
-    checkpoint = run / "last.pt"
-    if not checkpoint.is_file():
-        raise ValueError(f"{run} has no checkpoint of the richer model; train it again")
-    weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["method"]
-    embedder = new_embedder(experiment, str(run))
-    persons = len(weights["identity.classifier.weight"])
-    richer = experiment.method.build(embedder.encoder, persons)
-    richer.load_state_dict(weights)
-    return richer.to(device).eval(), PairBatcher(embedder.transform, embedder.tokenizer)
 
 
 def _companions(

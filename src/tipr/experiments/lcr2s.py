@@ -93,6 +93,13 @@ def ablation() -> Table:
             "person means": Row(experiment=_changed(own, target="prototype"), teacher="richer"),
             "wrong supports": Row(experiment=_changed(own, support_of="wrong"), teacher="richer"),
             **_supports_of_other_kinds(),
+            **{
+                f"{part} x {weight}": Row(
+                    experiment=_changed(own, **{f"{part}_weight": weight}), teacher="richer"
+                )
+                for part in ("feature", "relation")
+                for weight in (0.25, 0.5, 2.0, 4.0)
+            },
             "plain, twice as long": Row(experiment=_changed(own, **_ALONE), longer=2),
             "from the teacher": Row(experiment=_changed(own, from_teacher=True), teacher="richer"),
         },

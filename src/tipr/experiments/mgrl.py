@@ -19,8 +19,10 @@ The method is a reconstruction of the described mechanism: these are not numbers
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from tipr.data.difficulty import Difficulty
 from tipr.data.tagging import Tagged
 from tipr.experiments import clip, clip_sdm, irra
 from tipr.experiments.table import Claim, Row, Table
@@ -60,6 +62,9 @@ def ablation() -> Table:
     guided: dict[str, Any] = {"complement_weight": 0.0, "text_weight": 0.0}
     linguistic = _with(selection="linguistic").experiment
     linguistic = replace(linguistic, data=replace(linguistic.data, batching=Tagged()))
+    tabled = _with(selection="table").experiment
+    table = Difficulty(table=Path("difficulty.json"))  # which the run before makes
+    tabled = replace(tabled, data=replace(tabled.data, batching=table))
     return Table(
         rows={
             "SDM + ID": Row(experiment=clip_sdm.small()),
@@ -73,12 +78,16 @@ def ablation() -> Table:
             "MGRL, by difficulty": _with(selection="soft"),
             "MGRL, only hard words masked": _with(selection="placement"),
             "MGRL, nouns and adjectives": Row(experiment=linguistic),
+            "MGRL, by a table": Row(experiment=tabled, words_of="MGRL (hard words)"),
             "MGRL, words the picture helps": _with(selection="gain"),
             "MGRL, as many random words": _with(selection="random"),
             "MGRL, clean guidance (leak)": _with(guidance="clean"),
             "MGRL, query output (leak)": _with(output="query"),
             "MGRL, every caption masked": _with(alias_caption=True),
             "MGRL + mutual guidance (ours)": _with(mutual_weight=1.0),
+            **{f"MGRL, {100 * r:.0f} % masked": _with(mask_rate=r) for r in (0.2, 0.3)},
+            **{f"MGRL, guided x {w}": _with(guided_weight=w) for w in (0.25, 0.5, 2.0)},
+            **{f"MGRL, VSMC x {w}": _with(complement_weight=w) for w in (0.25, 0.5, 2.0)},
         },
         base="SDM + ID",
         claims=(

@@ -14,7 +14,13 @@ class Row:
 
     experiment: Experiment
     teacher: str = ""  # the row whose run becomes this one's `method.richer`
+    words_of: str = ""  # the MGRL row that says how hard words are: `data.batching.table`
     longer: int = 1  # times the epochs of the other rows
+
+    @property
+    def before(self) -> str:
+        """The row whose run has to be there first, if any."""
+        return self.teacher or self.words_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,7 @@ class Table:
     claims: tuple[Claim, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        named = {self.base, *(r.teacher for r in self.rows.values() if r.teacher)}
+        named = {self.base, *(r.before for r in self.rows.values() if r.before)}
         named |= {name for claim in self.claims for name in (claim.better, claim.worse)}
         if missing := sorted(named - set(self.rows)):
             raise ValueError(f"the table has no row {missing[0]!r}")

@@ -5,7 +5,7 @@ and how "difficult" is decided are our reading, on the host that IRRA made usual
 
 1. Dual encoder, matched by identity                 -> `encoders/clip.py`, `sdm`, `IdentityLoss`
 2. Iterative text-guided feature extraction (ITFE)   -> `objectives/extraction.py`
-3. Vision-assisted specific mask complement (VSMC)   -> `_hidden`, `_hard`, `_weight`
+3. Vision-assisted specific mask complement (VSMC)   -> `_hidden`, `hard_words`, `_weight`
    a. which words the text alone cannot complete     -> `text_only`, `objectives/difficulty.py`
    b. completing those with what ITFE extracted      -> `with_vision`
 4. Ours: extraction teaches the embeddings           -> `mutual_guidance`
@@ -112,12 +112,12 @@ class MGRL(Method):
         masked = corrupted(batch.tokens, hidden, self.encoder.mask_id, self.encoder.word_ids)
         image, read = self.encoder.encode_image(batch.images), self.encoder.encode_text(masked)
         text = read if c.alias_caption else self.encoder.encode_text(batch.tokens)
-        i, t, seen = image.embedding, text.embedding, self._seen(image)
+        i, t, seen = image.embedding, text.embedding, self.seen(image)
         scores = self.extraction.scores(t, seen)
 
         guessed = self.text_only(read.tokens.detach(), read.padding)
         losses = word_losses(guessed.detach(), batch.tokens)
-        hard = self._hard(batch, hidden, losses)
+        hard = self.hard_words(batch, hidden, losses)
         if c.selection == "placement":
             read = self.encoder.encode_text(difficulty.placement(batch.tokens, masked, hard))
         found = self.extraction((text if c.guidance == "clean" else read).tokens, seen)
@@ -139,7 +139,7 @@ class MGRL(Method):
             return {}
         return {"mutual": c.mutual_weight * mutual_guidance(scores, similarity, c.temperature)}
 
-    def _seen(self, image: Encoded) -> Float[Tensor, "B N D"]:
+    def seen(self, image: Encoded) -> Float[Tensor, "B N D"]:
         """What ITFE looks at: all tokens, the global one first."""
         if self.config.patches_only:
             return image.tokens
@@ -156,7 +156,7 @@ class MGRL(Method):
         rates = difficulty.hiding_rates(batch.difficulty, batch.words, c.mask_rate)
         return chosen_words(batch.words, rates, whole=c.whole_words)
 
-    def _hard(
+    def hard_words(
         self, batch: Batch, hidden: Bool[Tensor, "B L"], losses: Float[Tensor, "B L"]
     ) -> Bool[Tensor, "B L"]:
         """The specific set: what the text alone does not complete; all until it has learned to."""
