@@ -40,7 +40,7 @@ def ablation(  # noqa: PLR0913 - one parameter for each flag
     name
         A module of tipr.experiments with an ablation, or ./FILE.py of your own.
     data
-        The dataset's folder; `synth` renders the benchmark set into OUT/data.
+        The dataset's folder; `synth` renders the set of docs/results.md into OUT/data.
     seeds
         How many; seeds 0, 1, ... are trained one after the other, all rows of each.
     rows
@@ -123,6 +123,6 @@ def _rendered(folder: Path) -> Path:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(desc="render", unit="person", disable=None) as bar:
-        render_dataset(folder, people=1000, images=4, level="medium", seed=11,
+        render_dataset(folder, people=5000, images=5, level="medium", seed=7,
                        workers=os.cpu_count() or 1, progress=shown(bar))  # fmt: skip
     return folder

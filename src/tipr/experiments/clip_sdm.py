@@ -21,7 +21,7 @@ from tipr.training.experiment import Experiment
 
 
 def small() -> Experiment:
-    return replace(clip.tuned(), method=CLIPSDMConfig(temperature=0.05))
+    return replace(clip.tuned(), method=CLIPSDMConfig(temperature=clip.SMOOTH))
 
 
 def tiny() -> Experiment:

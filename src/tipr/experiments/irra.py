@@ -26,7 +26,7 @@ from tipr.experiments.table import Claim, Row, Table
 from tipr.methods.irra import IRRAConfig
 from tipr.training.experiment import Experiment
 
-_SMALL = IRRAConfig(temperature=0.05, layers=2)
+_SMALL = IRRAConfig(temperature=clip.SMOOTH, layers=2)
 
 
 def small() -> Experiment:

@@ -45,7 +45,7 @@ TINY = SharedConfig(
     image_size=(64, 32), stem=(16, 32, 64), width=64, layers=2, heads=4, vocabulary=2048,
     text_length=48, drop_path=0.0, dropout=0.0,
 )  # fmt: skip
-METHOD = IVTConfig(temperature=0.05)  # of `small`
+METHOD = IVTConfig(temperature=clip.SMOOTH)  # of `small`
 
 
 def tiny() -> Experiment:

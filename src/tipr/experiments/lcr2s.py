@@ -31,13 +31,15 @@ from tipr.methods.lcr2s import LCR2SConfig, RicherConfig
 from tipr.methods.method import MethodConfig
 from tipr.training.experiment import Experiment
 
+_OWN = RicherConfig(temperature=clip.SMOOTH)  # of `small`
+
 
 def small() -> Experiment:
-    return _with(clip.tuned(), _student(RicherConfig(temperature=0.05)))
+    return _with(clip.tuned(), _student(_OWN))
 
 
 def richer() -> Experiment:
-    return _with(clip.tuned(), RicherConfig(temperature=0.05))
+    return _with(clip.tuned(), _OWN)
 
 
 _ALONE: dict[str, Any] = {"feature_weight": 0.0, "relation_weight": 0.0}
@@ -77,8 +79,7 @@ def rstpreid_richer() -> Experiment:
 
 def ablation() -> Table:
     """Every row on the same batches; the richer models are measured on single inputs."""
-    mean = RicherConfig(temperature=0.05, fusion="mean")
-    own = RicherConfig(temperature=0.05)
+    own, mean = _OWN, replace(_OWN, fusion="mean")
     return Table(
         rows={
             "plain": Row(experiment=_changed(own, **_ALONE)),
@@ -119,7 +120,7 @@ def ablation() -> Table:
 
 def _supports_of_other_kinds() -> dict[str, Row]:
     """Students and their richer models with other supports: how many, from where, and alone."""
-    own = RicherConfig(temperature=0.05)
+    own = _OWN
     teachers = {
         "one support": replace(own, slots=1),
         "two supports": replace(own, slots=2),

@@ -105,6 +105,6 @@ def _small(batching: Batching, sampling: Sampling | None = None, **method: Any) 
     base, sampling = clip.tuned(), sampling or UpToPerPerson(most=2)
     return replace(
         base,
-        method=SENConfig(temperature=0.05, **method),
+        method=SENConfig(temperature=clip.SMOOTH, **method),
         data=replace(base.data, batching=batching, sampling=sampling),
     )
