@@ -43,7 +43,7 @@ def test_the_completion_reads_the_masked_caption_and_the_whole_picture(
     complete = method.complete.forward
     monkeypatch.setattr(method.complete, "forward", lambda *x: given.append(x) or complete(*x))
     masked = read_by(method, monkeypatch)[0]
-    ((told, seen, padding),) = given
+    ((told, seen, padding, _),) = given
     text, image = method.encoder.encode_text(masked), method.encoder.encode_image(b.images)
     assert not torch.equal(masked, b.tokens) and torch.equal(told, text.tokens)
     assert torch.equal(seen[:, 0], image.embedding) and torch.equal(seen[:, 1:], image.tokens)

@@ -84,7 +84,8 @@ def test_text_only_completion_teaches_no_encoder_and_vision_teaches_both() -> No
 
 def test_during_warm_up_every_hidden_word_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     for selection in ("hard", "soft", "gain", "random", "placement"):
-        hidden, weight = asked_by(built(0, selection=selection), monkeypatch)
+        method = built(0, selection=selection, warmup_epochs=2, gain_from=3)
+        hidden, weight = asked_by(method, monkeypatch)
         assert torch.equal(weight, hidden.float())
 
 
@@ -93,7 +94,7 @@ def test_after_warm_up_words_that_the_text_gives_away_count_no_more(
 ) -> None:
     even = batch().words % 2 == 0
     losses = torch.where(even, 0.01, 5.0)
-    monkeypatch.setattr(module, "word_losses", lambda logits, tokens: losses)
+    monkeypatch.setattr(module, "hidden_losses", lambda logits, tokens, hidden: losses)
     settings = {"mask_rate": 0.6}
     hidden, hard = asked_by(built(**settings), monkeypatch)
     easy = hidden & even

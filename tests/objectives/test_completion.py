@@ -22,6 +22,13 @@ def test_every_place_gets_a_score_for_every_word(rows) -> None:
     assert logits.shape == (2, 6, 30)
 
 
+def test_places_asked_for_get_what_all_of_them_get(rows) -> None:
+    text, image, padding = rows
+    complete, at = Completion(16, 30, layers=1).double(), torch.rand(2, 6) < 0.5
+    assert torch.allclose(complete(text, image, padding, at), complete(text, image, padding)[at])
+    assert complete(text, image, padding, torch.zeros_like(at)).shape == (0, 30)
+
+
 def test_padding_is_not_looked_at(rows) -> None:
     text, image, padding = rows
     complete = Completion(16, 30, layers=2, heads=2).double()

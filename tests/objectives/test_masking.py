@@ -9,9 +9,9 @@ from references import masking as reference
 from tipr.objectives.masking import (
     chosen_words,
     corrupted,
+    hidden_losses,
     kept_tokens,
     masked_words,
-    word_losses,
 )
 
 few = settings(max_examples=60, deadline=None)
@@ -126,15 +126,18 @@ def test_masked_words_equal_the_loop(guesses) -> None:
         assert loss.item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_word_losses_are_what_masked_words_average(guesses) -> None:
+def test_hidden_losses_are_what_masked_words_average(guesses) -> None:
     logits, tokens, hidden = guesses
-    losses = word_losses(logits, tokens)
-    assert losses.shape == tokens.shape
-    assert losses[hidden].mean().item() == pytest.approx(
-        masked_words(logits, tokens, hidden).item()
+    losses = hidden_losses(logits[hidden], tokens, hidden)
+    average = masked_words(logits, tokens, hidden).item()
+    assert losses.shape == tokens.shape and losses[~hidden].abs().sum() == 0
+    assert losses[hidden].mean().item() == pytest.approx(average)
+    assert masked_words(logits[hidden], tokens, hidden).item() == pytest.approx(average)
+    row, place = hidden.nonzero()[1].tolist()
+    one = reference.masked_words(
+        [[logits[row, place].tolist()]], [[int(tokens[row, place])]], [[1.0]]
     )
-    one = reference.masked_words([[logits[1, 2].tolist()]], [[int(tokens[1, 2])]], [[1.0]])
-    assert losses[1, 2].item() == pytest.approx(one, rel=1e-9)
+    assert losses[row, place].item() == pytest.approx(one, rel=1e-9)
 
 
 @pytest.mark.parametrize("weight", [None, torch.zeros(3, 4)])

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from tipr.data.batching import PairBatcher
 from tipr.data.pairs import Batch, Pair
 from tipr.methods.mgrl import MGRL
-from tipr.objectives.masking import chosen_words, word_losses
+from tipr.objectives.masking import chosen_words, hidden_losses
 
 ROWS = 64
 KINDS = ("text alone", "the picture", "a wrong picture")
@@ -45,17 +45,20 @@ def _hits(method: MGRL, batch: Batch) -> tuple[Float[Tensor, " 3"], int]:
     hidden = chosen_words(batch.words, method.config.mask_rate, whole=method.config.whole_words)
     masked = batch.tokens.masked_fill(hidden, method.encoder.mask_id)
     read, image = method.encoder.encode_text(masked), method.encoder.encode_image(batch.images)
-    guessed = method.text_only(read.tokens, read.padding)
-    hard = method.hard_words(batch, hidden, word_losses(guessed, batch.tokens))
+    guessed = method.text_only(read.tokens, read.padding, hidden)
+    hard = method.hard_words(batch, hidden, hidden_losses(guessed, batch.tokens, hidden))
     seen = method.seen(image)
     other = _somebody_else(batch)
     hard &= (other != torch.arange(len(batch), device=other.device))[:, None]
     named = [guessed] + [
-        method.with_vision(read.tokens + method.extraction(read.tokens, looked_at), read.padding)
+        method.with_vision(
+            read.tokens + method.extraction(read.tokens, looked_at), read.padding, hidden
+        )
         for looked_at in (seen, seen[other])
     ]
-    hits = [_right(logits, batch, hard) for logits in named]
-    return torch.stack(hits).cpu(), int(hard.sum())
+    asked, answers = hard[hidden], batch.tokens[hidden]
+    hits = [((logits.argmax(dim=-1) == answers) & asked).sum().float() for logits in named]
+    return torch.stack(hits).cpu(), int(asked.sum())
 
 
 def _somebody_else(batch: Batch) -> Tensor:
@@ -65,9 +68,3 @@ def _somebody_else(batch: Batch) -> Tensor:
     turn = (places[:, None] + places[None]) % count
     other = batch.person_ids[turn] != batch.person_ids[:, None]
     return turn.gather(1, other.int().argmax(dim=1, keepdim=True)).squeeze(1)
-
-
-def _right(
-    logits: Float[Tensor, "B L V"], batch: Batch, hard: Bool[Tensor, "B L"]
-) -> Float[Tensor, ""]:
-    return ((logits.argmax(dim=-1) == batch.tokens) & hard).sum().float()

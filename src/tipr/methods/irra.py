@@ -58,7 +58,7 @@ class IRRA(Method):
         text = read if c.alias_caption else self.encoder.encode_text(batch.tokens)
         i, t = image.embedding, text.embedding
         seen = torch.cat([i[:, None], image.tokens], dim=1)
-        completed = self.complete(read.tokens, seen, read.padding)
+        completed = self.complete(read.tokens, seen, read.padding, hidden)
         return {
             "sdm": sdm(i, t, ids, c.temperature),
             "id": c.identity_weight * self.identity(i, t, ids),

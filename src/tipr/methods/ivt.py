@@ -164,7 +164,7 @@ class Pretraining(Method):
         hidden = at_most(chosen_words(batch.words, c.mask_rate), batch.words, c.most_masked)
         seen = corrupted(batch.tokens, hidden, e.mask_id, e.word_ids)
         fused = self.fusion(e.encode_text(seen).tokens, batch.tokens != 0, picture)
-        return masked_words(self.words(fused), batch.tokens, hidden)
+        return masked_words(self.words(fused[hidden]), batch.tokens, hidden)
 
 
 def _contrast(logits: Float[Tensor, "B B"]) -> Float[Tensor, ""]:

@@ -38,7 +38,7 @@ from tipr.objectives.extraction import (
     mutual_guidance,
 )
 from tipr.objectives.identity import IdentityLoss
-from tipr.objectives.masking import chosen_words, corrupted, masked_words, word_losses
+from tipr.objectives.masking import chosen_words, corrupted, hidden_losses, masked_words
 from tipr.objectives.matching import cosine, sdm, sdm_of
 
 Selection = Literal["hard", "soft", "placement", "table", "gain", "linguistic", "random"]
@@ -115,13 +115,13 @@ class MGRL(Method):
         i, t, seen = image.embedding, text.embedding, self.seen(image)
         scores = self.extraction.scores(t, seen)
 
-        guessed = self.text_only(read.tokens.detach(), read.padding)
-        losses = word_losses(guessed.detach(), batch.tokens)
+        guessed = self.text_only(read.tokens.detach(), read.padding, hidden)
+        losses = hidden_losses(guessed.detach(), batch.tokens, hidden)
         hard = self.hard_words(batch, hidden, losses)
         if c.selection == "placement":
             read = self.encoder.encode_text(difficulty.placement(batch.tokens, masked, hard))
         found = self.extraction((text if c.guidance == "clean" else read).tokens, seen)
-        completed = self.with_vision(read.tokens + found, read.padding)
+        completed = self.with_vision(read.tokens + found, read.padding, hidden)
         weight = self._weight(batch, hidden, hard, losses, completed.detach())
         return {
             "sdm": sdm(i, t, ids, c.temperature),
@@ -170,7 +170,7 @@ class MGRL(Method):
         hidden: Bool[Tensor, "B L"],
         hard: Bool[Tensor, "B L"],
         losses: Float[Tensor, "B L"],
-        completed: Float[Tensor, "B L V"],
+        completed: Float[Tensor, "M V"],
     ) -> Float[Tensor, "B L"]:
         """How much each hidden word counts, by the chosen selection."""
         c, d = self.config, difficulty
@@ -180,7 +180,7 @@ class MGRL(Method):
                 gamma = c.gamma if self.epoch >= c.warmup_epochs else 0.0
                 return d.softly(hidden, known, gamma)
             case "gain":
-                helped = word_losses(completed, batch.tokens)
+                helped = hidden_losses(completed, batch.tokens, hidden)
                 gain = d.information_gain(losses, helped, batch.words, hidden)
                 threshold = c.threshold if self.epoch >= c.gain_from else -torch.inf
                 asked = d.hardest(hidden, gain, threshold)
@@ -227,7 +227,7 @@ def _left_out(method: MGRL, tokenizer: Tokenizer, caption: str) -> dict[str, flo
     hidden = numbers == each[:, None]  # one row for each word left out
     tokens, numbers = tokens.expand(len(each), -1), numbers.expand(len(each), -1)
     read = method.encoder.encode_text(tokens.masked_fill(hidden, method.encoder.mask_id))
-    losses = word_losses(method.text_only(read.tokens, read.padding), tokens)
+    losses = hidden_losses(method.text_only(read.tokens, read.padding, hidden), tokens, hidden)
     hard = difficulty.word_difficulty((-losses).exp(), numbers, hidden).amax(dim=1)
     spelled = words(caption)
     found: dict[str, list[float]] = {}

@@ -32,13 +32,21 @@ class Prediction(nn.Module):
         _normal(words, outer)
 
     def forward(
-        self, tokens: Float[Tensor, "B L D"], padding: Bool[Tensor, "B L"] | None = None
-    ) -> Float[Tensor, "B L V"]:
-        """`padding` is True where there is no token; nobody looks there."""
+        self,
+        tokens: Float[Tensor, "B L D"],
+        padding: Bool[Tensor, "B L"] | None = None,
+        at: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """`padding` is True where there is no token; nobody looks there.
+
+        With `at` only the places where it is True are named, as rows in reading order: a
+        vocabulary of chances for every place is most of the memory of a training step.
+        """
         visible = None if padding is None else attention_to(~padding, tokens.shape[1])
         for block in self.blocks:
             tokens = block(tokens, visible)
-        return self.head(self.norm(tokens))
+        tokens = self.norm(tokens)
+        return self.head(tokens if at is None else tokens[at])
 
 
 class Completion(nn.Module):
@@ -64,9 +72,11 @@ class Completion(nn.Module):
         text_tokens: Float[Tensor, "B L D"],
         image_tokens: Float[Tensor, "B N D"],
         padding: Bool[Tensor, "B L"] | None = None,
-    ) -> Float[Tensor, "B L V"]:
+        at: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """As `Prediction`: all places, or those of `at`."""
         told = self.look(self.norm_text(text_tokens), self.norm_image(image_tokens))
-        return self.predict(told, padding)
+        return self.predict(told, padding, at)
 
 
 def heads_of(width: int) -> int:

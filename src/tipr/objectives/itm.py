@@ -100,7 +100,7 @@ class WordPredictor(nn.Module):
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.words = nn.Linear(width, vocabulary)
 
-    def forward(self, fused: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
+    def forward(self, fused: Float[Tensor, "*places D"]) -> Float[Tensor, "*places V"]:
         return self.words(self.transform(fused))
 
 

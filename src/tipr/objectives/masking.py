@@ -53,19 +53,29 @@ def corrupted(
     return torch.where(hidden & (draws >= 0.8) & (draws < 0.9), others, masked)
 
 
-def word_losses(logits: Float[Tensor, "B L V"], tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-    """How surprising each token is: its cross-entropy."""
-    return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+def hidden_losses(
+    logits: Float[Tensor, "M V"], tokens: Int[Tensor, "B L"], hidden: Bool[Tensor, "B L"]
+) -> Float[Tensor, "B L"]:
+    """How surprising each hidden token is, its cross-entropy; 0 elsewhere.
+
+    `logits` are those of the hidden places, in reading order.
+    """
+    losses = F.cross_entropy(logits, tokens[hidden], reduction="none")
+    return losses.new_zeros(tokens.shape).masked_scatter(hidden, losses)
 
 
 def masked_words(
-    logits: Float[Tensor, "B L V"],
+    logits: Float[Tensor, "B L V"] | Float[Tensor, "M V"],
     tokens: Int[Tensor, "B L"],
     hidden: Bool[Tensor, "B L"],
     weight: Float[Tensor, "B L"] | None = None,
 ) -> Float[Tensor, ""]:
-    """How surprising the hidden tokens are, on (weighted) average; 0 if none is hidden."""
-    losses = F.cross_entropy(logits[hidden], tokens[hidden], reduction="none")
+    """How surprising the hidden tokens are, on (weighted) average; 0 if none is hidden.
+
+    `logits` are those of all places, or of the hidden ones alone as rows in reading order.
+    """
+    named = logits[hidden] if logits.ndim == 3 else logits
+    losses = F.cross_entropy(named, tokens[hidden], reduction="none")
     shares = torch.ones_like(losses) if weight is None else weight[hidden].to(losses)
     total = shares.sum()
     return (losses * shares).sum() / torch.where(total > 0, total, torch.ones_like(total))
