@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tipr.cli.bench import _rendered
+
 MINE = """
 from __future__ import annotations
 from dataclasses import replace
@@ -84,3 +86,18 @@ def test_mistakes_are_answered_in_words(words, code, message, mine, tmp_path, mo
     done = tipr("bench", *words, code=code)
     assert message in done.stderr + done.stdout
     assert [p.name for p in tmp_path.iterdir() if p.suffix != ".py"] in ([], ["__pycache__"])
+
+
+def test_the_set_of_the_results_is_rendered_once(tmp_path, monkeypatch) -> None:
+    asked: list[dict] = []
+
+    def render(folder: Path, **settings) -> None:
+        asked.append(settings)
+        folder.mkdir()
+
+    monkeypatch.setattr("tipr.data.synthetic.dataset.render_dataset", render)
+    for _ in range(2):
+        assert _rendered(tmp_path / "out" / "data") == tmp_path / "out" / "data"
+    (settings,) = asked
+    del settings["workers"], settings["progress"]
+    assert settings == {"people": 5000, "images": 5, "level": "medium", "seed": 7}
