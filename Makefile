@@ -10,7 +10,7 @@ demo: $(VENV)/demo.done
 	$(BIN)/tipr demo --out demo
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

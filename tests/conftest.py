@@ -9,8 +9,9 @@ import pytest
 import torch
 from rectangles import COLOURS, TEMPLATES, rectangles
 
+from tipr.data.bpe import BytePairs, learn_merges
 from tipr.data.images import ImageTransform
-from tipr.data.text import Tokenizer, learn_merges
+from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder
 from tipr.experiments import clip
 from tipr.training.experiment import Experiment
@@ -37,5 +38,5 @@ def embedder() -> Embedder:
     torch.manual_seed(0)
     encoder = clip.TINY.build()
     captions = [t.format(a, b) for t in TEMPLATES for a in COLOURS for b in COLOURS]
-    tokenizer = Tokenizer(learn_merges(captions, 200))
+    tokenizer = Tokenizer(BytePairs(learn_merges(captions, 200)), 48)
     return Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, "untrained")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from terminal import tipr
 
 from tipr.cli.bench import _rendered
 
@@ -24,14 +23,6 @@ def ablation() -> Table:
         claims=(Claim(says="SDM helps", better="with SDM", worse="plain"),),
     )
 """
-
-
-def tipr(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tipr.cli", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

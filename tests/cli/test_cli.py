@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 from rectangles import draw
+from terminal import tipr
 
 from tipr.embedder import Embedder
-
-
-def tipr(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tipr.cli", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture
@@ -101,3 +94,9 @@ def test_mistakes_are_answered_in_words(words, code: int, message: str, tmp_path
     done = tipr(*words, code=code)
     assert message in done.stderr + done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m tipr.cli show | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300)
+    assert done.stdout and not done.stderr

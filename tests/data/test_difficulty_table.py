@@ -11,10 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from tipr.data.batching import PairBatcher
+from tipr.data.bpe import BytePairs
 from tipr.data.difficulty import UNKNOWN, Difficulty, load_difficulty, save_difficulty
 from tipr.data.images import ImageTransform
 from tipr.data.pairs import Pair
 from tipr.data.text import Tokenizer
+from tipr.data.wordpiece import WordPieces
 
 TABLE = {"A red hat, a coat.": {"a": 0.125, "red": 0.75, "hat": 0.5, ",": 0.25}}
 
@@ -46,7 +48,9 @@ def table(tmp_path: Path) -> Path:
 
 
 def plain(augmentation=None) -> PairBatcher:
-    return PairBatcher(ImageTransform((16, 8)), Tokenizer([("a", "t</w>")]), augmentation)
+    return PairBatcher(
+        ImageTransform((16, 8)), Tokenizer(BytePairs([("a", "t</w>")])), augmentation
+    )
 
 
 def test_every_piece_has_its_word_s_difficulty(pairs: list[Pair], table: Path) -> None:
@@ -63,6 +67,17 @@ def test_a_shortened_sentence_keeps_its_words_difficulties(pairs: list[Pair], ta
     assert batch.difficulty is not None
     by_word = [0, 0.75, 0.5, 0.25, 0.125, UNKNOWN, UNKNOWN]
     assert batch.difficulty[0].tolist() == [by_word[n] for n in batch.words[0]]
+
+
+def test_words_are_those_of_the_vocabulary_that_is_used(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 16)).save(tmp_path / "a.png")
+    save_difficulty({"man's 20 hats": {"s": 0.25, "20": 0.75}}, tmp_path / "table.json")
+    bert = WordPieces(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "man", "'", "s", "20"])
+    batcher = PairBatcher(ImageTransform((16, 8)), Tokenizer(bert))
+    pairs = [Pair(tmp_path / "a.png", "man's 20 hats", 0, 0, 0)]
+    batch = Difficulty(table=tmp_path / "table.json").build(batcher, pairs)(pairs)
+    assert batch.difficulty is not None
+    assert batch.difficulty.tolist() == [[0, UNKNOWN, UNKNOWN, 0.25, 0.75, UNKNOWN, 0]]
 
 
 def test_the_rest_of_the_batch_stays(pairs: list[Pair], table: Path) -> None:

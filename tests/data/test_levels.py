@@ -10,6 +10,7 @@ from rectangles import draw
 
 from tipr.data.augment import PublishedAugmentation
 from tipr.data.batching import PairBatcher
+from tipr.data.bpe import BytePairs
 from tipr.data.images import ImageTransform
 from tipr.data.levels import Levels, attributes, clause, noun_phrases, phrase, sentence
 from tipr.data.pairs import Pair
@@ -105,7 +106,9 @@ def pairs(tmp_path: Path) -> list[Pair]:
 
 
 def _batcher() -> PairBatcher:
-    return PairBatcher(ImageTransform((64, 32)), Tokenizer([], 200), PublishedAugmentation())
+    return PairBatcher(
+        ImageTransform((64, 32)), Tokenizer(BytePairs([]), 200), PublishedAugmentation()
+    )
 
 
 def test_levels_are_blocks_of_rows_each_with_its_own_view(pairs) -> None:

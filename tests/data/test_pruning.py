@@ -16,7 +16,8 @@ from tipr.data.images import ImageTransform
 from tipr.data.pairs import Pair
 from tipr.data.pruning import Pruning, pruned
 from tipr.data.tagging import Tag
-from tipr.data.text import OWN_MERGES, Tokenizer, words
+from tipr.data.text import words
+from tipr.data.tokenizers import read_tokenizer
 
 CAPTION = "The man is wearing a navy t-shirt and carrying a khaki bag on his left shoulder."
 KEPT = "man navy t-shirt khaki bag his left shoulder"
@@ -46,7 +47,7 @@ def pairs(tmp_path: Path) -> list[Pair]:
 
 @pytest.fixture
 def plain() -> PairBatcher:
-    return PairBatcher(ImageTransform((16, 8)), Tokenizer.load(OWN_MERGES))
+    return PairBatcher(ImageTransform((16, 8)), read_tokenizer("own", 64))
 
 
 def lengths(plain: PairBatcher, pruning: Pruning, pairs: list[Pair]) -> list[int]:

@@ -10,11 +10,12 @@ from rectangles import COLOURS, TEMPLATES
 
 from tipr.data.augment import Augmentation
 from tipr.data.batching import PairBatcher
+from tipr.data.bpe import BytePairs, learn_merges
 from tipr.data.images import ImageTransform
 from tipr.data.pairs import Batch, Pair, contiguous
 from tipr.data.readers import read_dataset
 from tipr.data.supports import Supports
-from tipr.data.text import Tokenizer, learn_merges
+from tipr.data.text import Tokenizer
 
 
 def written(pairs) -> Batch:
@@ -87,7 +88,7 @@ def test_pictures_and_captions_are_drawn_independently_and_anew() -> None:
 @pytest.fixture
 def real(rectangles_root) -> tuple[PairBatcher, tuple[Pair, ...]]:
     captions = [t.format(a, b) for t in TEMPLATES for a in COLOURS for b in COLOURS]
-    tokenizer = Tokenizer(learn_merges(captions, 200))
+    tokenizer = Tokenizer(BytePairs(learn_merges(captions, 200)))
     pairs, _ = contiguous(read_dataset(rectangles_root).train)
     return PairBatcher(ImageTransform((64, 32)), tokenizer, Augmentation(), 1 << 20), pairs
 

@@ -18,7 +18,9 @@ from tipr.data.batching import PairBatcher
 from tipr.data.images import ImageTransform
 from tipr.data.pairs import Pair
 from tipr.data.tagging import Tag, Tagged, tag, tagger, word_tags
-from tipr.data.text import OWN_MERGES, Tokenizer, words
+from tipr.data.text import Tokenizer, words
+from tipr.data.tokenizers import read_tokenizer
+from tipr.data.wordpiece import WordPieces
 
 COLOURS = (
     "black white grey gray red green blue yellow orange purple pink brown navy teal maroon khaki "
@@ -70,7 +72,7 @@ def test_every_word_that_the_tokenizer_counts_has_a_tag(caption: str) -> None:
 @pytest.fixture
 def plain(tmp_path: Path) -> PairBatcher:
     Image.new("RGB", (8, 16)).save(tmp_path / "picture.png")
-    return PairBatcher(ImageTransform((16, 8)), Tokenizer.load(OWN_MERGES, 10))
+    return PairBatcher(ImageTransform((16, 8)), read_tokenizer("own", 10))
 
 
 class Reversing:
@@ -134,3 +136,41 @@ def test_a_missing_tagger_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "textblob.en.taggers", None)
     with pytest.raises(ImportError, match=r"pip install 'tipr\[nlp\]'"):
         tagger()
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+BERT = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *LETTERS,
+    *(f"##{c}" for c in LETTERS),
+    *"'-,",
+]
+
+
+def test_tags_stay_aligned_where_a_vocabulary_tells_words_apart_otherwise(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 16)).save(tmp_path / "picture.png")
+    tokenizer = Tokenizer(WordPieces(BERT), 100)
+    plain = PairBatcher(ImageTransform((16, 8)), tokenizer)
+    caption = "The 20 y\u00e9ar old's-- red coat, isn't a t-shirt"
+    pairs = [Pair(tmp_path / "picture.png", caption, 0, 0)]
+    batch = Tagged().build(plain, pairs)(pairs)
+    assert batch.tags is not None
+    told = dict(zip(batch.words[0].tolist(), batch.tags[0].tolist(), strict=True))
+    spelled = ["", *tokenizer.words(caption)]
+    assert {(spelled[number], Tag(kind)) for number, kind in told.items()} >= {
+        ("20", Tag.OTHER), ("red", Tag.ADJECTIVE), ("coat", Tag.NOUN), ("t", Tag.OTHER),
+        ("t", Tag.NOUN), ("shirt", Tag.NOUN), ("'", Tag.OTHER), ("s", Tag.OTHER),
+    }  # fmt: skip
+    pieces = [p for p, n in zip(tokenizer([caption])[0], batch.words[0], strict=True) if n == 3]
+    assert len(pieces) == 4  # y, ##e, ##a, ##r: the word's number is that of bert's own count
+    assert spelled[3] == "year"
+
+
+@given(st.text(max_size=40) | st.text("ab -'./&;\n0st", max_size=20))
+def test_every_word_of_bert_has_a_tag(caption: str) -> None:
+    spelled = WordPieces(BERT).words(caption)
+    assert len(word_tags(caption, spelled)) == len(spelled)

@@ -15,7 +15,7 @@ from tipr.experiments.clip import TINY
 
 SMALL_CLIP = CLIPConfig(
     image_size=(64, 32), image_width=32, image_layers=2, image_heads=2, text_width=32,
-    text_layers=2, text_heads=2, vocabulary=50, embedding=24,
+    text_layers=2, text_heads=2, vocabulary=50, embedding=24, end_id=3,
 )  # fmt: skip
 CONFIGS = [
     pytest.param(replace(TINY, vocabulary=50), id="compact"),

@@ -7,8 +7,9 @@ import pytest
 import torch
 from rectangles import COLOURS, TEMPLATES, draw
 
+from tipr.data.bpe import BytePairs, learn_merges
 from tipr.data.images import ImageTransform
-from tipr.data.text import Tokenizer, learn_merges
+from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder
 from tipr.encoders.catalogue import from_json, to_json
 from tipr.encoders.shared import SharedConfig, SharedEncoder
@@ -134,6 +135,12 @@ def test_a_stem_must_fit() -> None:
         replace(STEM, image_size=(60, 32))
 
 
+@pytest.mark.parametrize("wrong", [{"image_size": (64, 4)}, {"stride": -4}])
+def test_a_picture_must_hold_a_patch(wrong) -> None:
+    with pytest.raises(ValueError, match="hold no patches of 8"):
+        replace(PATCHES, **wrong)
+
+
 def test_a_config_survives_json() -> None:
     for config in (STEM, PATCHES):
         assert from_json(to_json(config)) == config
@@ -143,7 +150,7 @@ def test_a_saved_model_embeds_alike(tmp_path) -> None:
     torch.manual_seed(0)
     encoder = replace(STEM, vocabulary=2048, text_length=64).build()
     captions = [t.format(a, b) for t in TEMPLATES for a in COLOURS for b in COLOURS]
-    tokenizer = Tokenizer(learn_merges(captions, 100))
+    tokenizer = Tokenizer(BytePairs(learn_merges(captions, 100)))
     before = Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, "untrained")
     before.save(tmp_path / "model")
     after = Embedder.load(tmp_path / "model", "cpu")

@@ -40,6 +40,10 @@ class ColourEmbedder:
         vectors = np.stack([sum(self._plain(w) for w in t.split() if w in COLOURS) for t in texts])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def unread(self, text: str) -> str | None:
+        """It reads eight words."""
+        return (text.split()[8:] or [None])[0]
+
     def _plain(self, colour: str) -> np.ndarray:
         return np.tile(np.asarray(COLOURS[colour], np.float32) - 60, 8)
 

@@ -9,7 +9,15 @@ import pytest
 from conftest import ColourEmbedder
 from PIL import Image
 
-from tipr.gallery import Gallery, GalleryError, NotAGallery, Record, Searcher, StaleGallery
+from tipr.gallery import (
+    Gallery,
+    GalleryError,
+    NotAGallery,
+    Record,
+    Searcher,
+    StaleGallery,
+    UnreadText,
+)
 
 
 def test_a_gallery_remembers_what_made_it(tmp_path: Path, gallery: Gallery):
@@ -143,18 +151,25 @@ def test_an_empty_description_is_refused(gallery: Gallery, embedder, description
         Searcher(embedder, gallery).search(description)
 
 
+def test_a_description_that_is_not_read_whole_says_from_where_on(gallery, embedder) -> None:
+    searcher = Searcher(embedder, gallery)
+    with pytest.warns(UnreadText, match="'blue' and what follows was not read"):
+        searcher.search("a man in a red coat and a blue hat")
+    searcher.search("a man in a red coat and hat")  # warnings are errors here
+
+
 def test_a_searcher_opens_the_model_that_the_gallery_names(tmp_path, gallery, monkeypatch):
     asked = []
 
-    def load(source: str, device: str) -> ColourEmbedder:
-        asked.append((source, device))
+    def load(source: str, device: str, long_texts: str) -> ColourEmbedder:
+        asked.append((source, device, long_texts))
         if source == "gone":
             raise ValueError("there is no model at gone")
         return ColourEmbedder("other-model" if source == "another" else "ab12ab12ab12")
 
     monkeypatch.setattr("tipr.embedder.Embedder.load", load)
-    Searcher.open(tmp_path / "people")
-    assert asked == [("colours", "cpu")]
+    Searcher.open(tmp_path / "people", long_texts="clauses")
+    assert asked == [("colours", "cpu", "clauses")]
     with pytest.raises(StaleGallery, match=r"this is other-mo\.\."):
         Searcher.open(tmp_path / "people", model="another")
     with pytest.raises(GalleryError, match="there is no model at gone; pass --model"):

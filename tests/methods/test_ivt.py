@@ -17,7 +17,7 @@ from tipr.objectives.matching import cmpm, info_nce, sdm
 
 TINY_CLIP = CLIPConfig(
     image_size=(64, 32), image_width=32, image_layers=1, image_heads=2, text_width=32,
-    text_layers=1, text_heads=2, vocabulary=500, embedding=24,
+    text_layers=1, text_heads=2, vocabulary=500, embedding=24, end_id=3,
 )  # fmt: skip
 WHOLE = IVTConfig(hide_images=False, hide_texts=False)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tipr.data.images import ImageTransform
-from tipr.data.text import OWN_MERGES, Tokenizer
+from tipr.data.tokenizers import read_tokenizer
 from tipr.embedder import Embedder
 from tipr.experiments.find import experiment_names, find_experiment
 from tipr.training.experiment import Experiment
@@ -66,12 +66,12 @@ def test_one_batch_can_be_learned_by_heart(method) -> None:
 
 
 def test_only_the_encoder_ships_and_it_embeds_as_before(method, experiment, tmp_path) -> None:
-    merges = Tokenizer.load(OWN_MERGES, 16)
+    merges = read_tokenizer("own", 16)
     transform = ImageTransform(method.encoder.image_size)
     before = Embedder(method.encoder, transform, merges)
     before.save(tmp_path / "bundle")
     after = Embedder.load(tmp_path / "bundle", "cpu")
-    shipped = set(load_file(tmp_path / "bundle" / "encoder.safetensors"))
+    shipped = set(load_file(tmp_path / "bundle" / "model.safetensors"))
     assert shipped == set(experiment.encoder.build().state_dict())
     texts = ["a man in a red coat", "a woman with a bag"]
     pictures = [Image.new("RGB", (32, 64), colour) for colour in ("red", "blue")]

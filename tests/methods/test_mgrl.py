@@ -8,6 +8,7 @@ import torch
 from batches import batch
 from jaxtyping import TypeCheckError
 
+from tipr.data.bpe import BytePairs
 from tipr.data.difficulty import load_difficulty, save_difficulty
 from tipr.data.text import Tokenizer, words
 from tipr.experiments import clip, mgrl
@@ -254,7 +255,7 @@ def test_impossible_settings_are_refused(settings, says: str) -> None:
 
 
 def test_difficulty_is_what_the_text_alone_cannot_complete(tmp_path) -> None:
-    tokenizer = Tokenizer([("a", "t</w>")], length=32)
+    tokenizer = Tokenizer(BytePairs([("a", "t</w>")]), length=32)
     captions = ["A hat, a coat.", "", "Cat"]
     method = built().train()
     table = caption_difficulty(method, tokenizer, captions)

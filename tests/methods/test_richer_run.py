@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tipr.data.text import OWN_MERGES, Tokenizer
+from tipr.data.bpe import BytePairs
+from tipr.data.text import Tokenizer
+from tipr.data.tokenizers import read_tokenizer
 from tipr.experiments import lcr2s
 from tipr.experiments.clip import TINY
 from tipr.methods.lcr2s import LCR2S, LCR2SConfig, RicherConfig
@@ -28,7 +30,7 @@ def recorded(folder: Path, teacher: RicherConfig = TEACHER, **encoder) -> str:
 
 def learner(run: str, teacher: RicherConfig = TEACHER) -> LCR2S:
     encoder = TINY.build()
-    encoder.word_ids = range(4, Tokenizer.load(OWN_MERGES).vocabulary)
+    encoder.word_ids = range(4, read_tokenizer("own", 64).vocabulary)
     return LCR2SConfig(richer=run, teacher=teacher).build(encoder, 4)
 
 
@@ -71,8 +73,8 @@ def test_a_teacher_with_another_encoder_is_refused(tmp_path) -> None:
 def test_a_teacher_that_read_other_pieces_of_words_is_refused(tmp_path) -> None:
     run = recorded(tmp_path)
     (tmp_path / "best").mkdir()
-    Tokenizer([("a", "t</w>")]).save(tmp_path / "best" / "merges.txt")
-    with pytest.raises(ValueError, match=r"data\.merges gives \d+ .* with 517 \(merges\.txt\)"):
+    Tokenizer(BytePairs([("a", "t</w>")])).save(tmp_path / "best")
+    with pytest.raises(ValueError, match=r"data\.tokenizer gives \d+ .* with 513; .*best`"):
         learner(run)
 
 

@@ -42,8 +42,8 @@ def test_a_run_leaves_everything_that_is_needed_to_explain_it(tiny, tmp_path) ->
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names == {"experiment.json", "metrics.jsonl", "last.pt", "best"}
     kinds = [(r["kind"], r["step"]) for r in rows(tmp_path / "run")]
-    assert kinds == [("train", 1), ("val", 1), ("train", 2), ("val", 2)]
-    assert "itc" in rows(tmp_path / "run")[0]
+    assert kinds == [("data", 0), ("train", 1), ("val", 1), ("train", 2), ("val", 2)]
+    assert "itc" in rows(tmp_path / "run")[1]
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tiny, tmp_path, monkeypatch) -> None:
@@ -173,32 +173,31 @@ def test_impossible_settings_are_refused_at_once(tiny, tmp_path) -> None:
         train(longer, tmp_path / "run", device="cpu")
 
 
-def test_a_dataset_without_validation_is_refused(tiny, tmp_path) -> None:
+def test_without_validation_people_some_are_held_out_of_training(tiny, tmp_path, capsys) -> None:
     source = tiny.data.root
     kept = [r for r in json.loads((source / "reid_raw.json").read_text()) if r["split"] != "val"]
     (tmp_path / "reid_raw.json").write_text(json.dumps(kept))
     (tmp_path / "images").symlink_to(source / "images")
     experiment = replace(tiny, data=replace(tiny.data, root=tmp_path))
-    with pytest.raises(ValueError, match="selected on val"):
-        train(experiment, tmp_path / "run", device="cpu")
+    train(experiment, tmp_path / "run", device="cpu")
+    assert [r["kind"] for r in rows(tmp_path / "run")].count("val") == 2
+    assert "people of the training split are held out" in capsys.readouterr().err
+
+
+def test_captions_that_are_cut_are_counted(tiny, tmp_path, capsys) -> None:
+    short = replace(tiny, data=replace(tiny.data, text_length=5))
+    train(short, tmp_path / "run", device="cpu")
+    facts = rows(tmp_path / "run")[0]
+    assert facts["unread_captions"] == facts["captions"] > 0
+    every = f"{facts['captions']} of {facts['captions']} captions"
+    assert f"{every} are longer than the 5 tokens" in capsys.readouterr().err
+    train(tiny, tmp_path / "whole", device="cpu")
+    assert rows(tmp_path / "whole")[0]["unread_captions"] == 0
 
 
 def test_the_returned_model_is_the_saved_one(tiny, tmp_path) -> None:
     embedder = train(tiny, tmp_path / "run", device="cpu")
     assert Embedder.load(tmp_path / "run", "cpu").fingerprint == embedder.fingerprint
-
-
-def test_a_run_may_start_from_another_model(tiny, tmp_path) -> None:
-    first = train(tiny, tmp_path / "first", device="cpu")
-    still = replace(tiny.optim, epochs=1, lr=0.0, head_lr=0.0)
-    again = replace(tiny, optim=still, init_from=str(tmp_path / "first"))
-    second = train(again, tmp_path / "second", device="cpu")
-    assert second.fingerprint == first.fingerprint
-    other = replace(again, encoder=replace(tiny.encoder, heads=2))
-    with pytest.raises(ValueError, match="has another encoder"):
-        train(other, tmp_path / "third", device="cpu")
-    with pytest.raises(ValueError, match="there is no model at"):
-        train(replace(again, init_from="nowhere"), tmp_path / "fourth", device="cpu")
 
 
 def test_the_method_knows_the_epoch(tiny, tmp_path, monkeypatch) -> None:

@@ -16,17 +16,16 @@ from PIL import Image
 from torch.optim.lr_scheduler import LambdaLR
 
 from tipr.data.batching import PairBatcher
-from tipr.data.images import ImageTransform
 from tipr.data.pairs import Batch, contiguous
 from tipr.data.readers import read_dataset
 from tipr.data.sampling import EpochBatches
-from tipr.data.text import Tokenizer
 from tipr.encoders.encoder import Encoder
 from tipr.experiments.find import experiment_names, find_experiment
 from tipr.training.checkpoint import State
 from tipr.training.experiment import Experiment, changed
 from tipr.training.loop import train_step
 from tipr.training.optimizer import build_optimizer
+from tipr.training.start import new_embedder
 
 COLOURS = ("red", "dark blue", "light grey", "black", "green", "white")
 CAPTIONS = (
@@ -64,10 +63,9 @@ def subject(experiment: Experiment, root: Path, device: torch.device) -> Subject
     torch.manual_seed(0)
     data = experiment.data
     pairs, persons = contiguous(read_dataset(root).train)
-    encoder = experiment.encoder.build()
-    method = experiment.method.build(encoder, persons).to(device).train()
-    tokenizer = Tokenizer.load(data.merges, data.text_length)
-    plain = PairBatcher(ImageTransform(encoder.image_size), tokenizer, data.augmentation)
+    new = new_embedder(replace(experiment, init_from=""), "")
+    method = experiment.method.build(new.encoder, persons).to(device).train()
+    plain = PairBatcher(new.transform, new.tokenizer, data.augmentation)
     torch.manual_seed(0)  # the same pairs, however many draws the building took
     rows = list(islice(EpochBatches(data.sampling, pairs, data.batch_size), 1))
     if not rows:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +22,7 @@ import tipr
 from tipr.cli.bench import bench_app
 from tipr.cli.data import data_app
 from tipr.cli.demo import demo
+from tipr.cli.models import import_, push
 from tipr.cli.options import Device, Flag, Json, Out, shown
 
 if TYPE_CHECKING:
@@ -32,6 +35,10 @@ Rerank = Annotated[int, Parameter(
     help="How many of the best to order again with the model's re-ranking head (mgrl); 0 is none.",
 )]  # fmt: skip
 
+LongTexts = Annotated[Literal["cut", "clauses"], Parameter(
+    help="Text longer than the model reads: its end is cut off, or it is read clause by clause.",
+)]  # fmt: skip
+
 app = App(
     name="tipr",
     version=tipr.__version__,
@@ -41,6 +48,8 @@ app = App(
 app.command(data_app)
 app.command(bench_app)
 app.command(demo)
+app.command(import_, name="import")
+app.command(push)
 
 
 @app.command
@@ -49,6 +58,7 @@ def train(  # noqa: PLR0913 - one parameter for each flag
     *,
     out: Out,
     data: Path | None = None,
+    init_from: str = "",
     resume: Flag = False,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     device: Device = "auto",
@@ -62,6 +72,8 @@ def train(  # noqa: PLR0913 - one parameter for each flag
         MODULE:FUNCTION of tipr.experiments, or ./FILE.py:FUNCTION of your own.
     data
         The dataset's folder.
+    init_from
+        A model, or weights that `tipr import` reads (ViT-B-16.pt, best.pth, ...), to start from.
     resume
         Go on from the last finished epoch in --out.
     set_
@@ -75,6 +87,7 @@ def train(  # noqa: PLR0913 - one parameter for each flag
 
     chosen = find_experiment(experiment)
     assignments = list(set_ or []) + ([f"data.root={data}"] if data else [])
+    assignments += [f"init_from={init_from}"] if init_from else []
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
@@ -85,12 +98,13 @@ def train(  # noqa: PLR0913 - one parameter for each flag
 
 
 @app.command(name="eval")
-def eval_(
+def eval_(  # noqa: PLR0913 - one parameter for each flag
     model: str,
     *,
     data: Path,
     split: Literal["train", "val", "test"] = "test",
     rerank: Rerank = 0,
+    long_texts: LongTexts = "cut",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -107,13 +121,16 @@ def eval_(
     """
     from tipr.data.readers import read_dataset
     from tipr.embedder import Embedder
-    from tipr.evaluation.evaluate import evaluate
+    from tipr.evaluation.evaluate import evaluate, unread
     from tipr.evaluation.reranking import PairwiseReranker, evaluate_reranked
 
-    embedder, pairs = Embedder.load(model, device), read_dataset(data).split(split)
+    embedder = Embedder.load(model, device, long_texts)
+    pairs = read_dataset(data).split(split)
     reranker = PairwiseReranker.beside(embedder) if rerank else None
     report = evaluate(embedder, pairs)
+    lost = unread(embedder, pairs)
     facts = {"model": model, "data": str(data), "split": split, **report.to_json()}
+    facts["unread_captions"] = lost.count
     rows = {"t2i": report.t2i}
     if reranker is not None:
         again = rows[f"t2i rerank@{rerank}"] = evaluate_reranked(reranker, pairs, rerank)
@@ -121,6 +138,8 @@ def eval_(
     if as_json:
         print(json.dumps(facts))
         return
+    if lost.count:
+        print(lost.told, file=sys.stderr)
     _print_metrics({**rows, "i2t": report.i2t})
     print(f"{report.persons} people; a guess has R1 {100 * report.chance:.2f}")
 
@@ -186,6 +205,7 @@ def search(  # noqa: PLR0913 - one parameter for each flag
     k: Annotated[int, Parameter(name=("-k", "--k"))] = 10,
     model: str | None = None,
     rerank: Rerank = 0,
+    long_texts: LongTexts = "cut",
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -202,12 +222,15 @@ def search(  # noqa: PLR0913 - one parameter for each flag
     """
     from tipr.gallery.searcher import Searcher
 
-    with Searcher.open(gallery, device, model, _reranker if rerank else None, rerank) as searcher:
+    with Searcher.open(
+        gallery, device, model, _reranker if rerank else None, rerank, long_texts
+    ) as searcher:
         hits = searcher.search(description, k)
+        lost = searcher.embedder.unread(description)
     if as_json:
         rows = [{"rank": rank, "score": hit.score, "id": hit.record.id, "path": hit.record.path}
                 for rank, hit in enumerate(hits, 1)]  # fmt: skip
-        print(json.dumps({"query": description, "hits": rows}))
+        print(json.dumps({"query": description, "unread": lost, "hits": rows}))
         return
     if not hits:
         print(f"{gallery} is empty; `tipr index FOLDER --gallery {gallery}` fills it")
@@ -258,9 +281,17 @@ def _explained(thing: str) -> dict[str, Any]:
     from tipr.embedder import Embedder, find_bundle
 
     embedder = Embedder.load(thing, "cpu")
-    facts = json.loads((find_bundle(thing) / "bundle.json").read_text(encoding="utf-8"))
+    facts = json.loads((find_bundle(thing) / "config.json").read_text(encoding="utf-8"))
     count = sum(p.numel() for p in embedder.encoder.parameters())
     return {"what": "model", "fingerprint": embedder.fingerprint, "parameters": count, **facts}
+
+
+def _sentence(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    line: str | None = None,
+) -> str:  # fmt: skip
+    """A warning without the line of code it came from."""
+    return f"tipr: {message}\n"
 
 
 def main() -> None:
@@ -268,8 +299,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold any bytes
+    warnings.formatwarning = _sentence  # ty: ignore[invalid-assignment]
     try:
         app()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (ValueError, OSError, ImportError, RuntimeError, FloatingPointError) as error:
         print(f"tipr: {error}", file=sys.stderr)
         sys.exit(1)

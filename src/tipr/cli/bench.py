@@ -13,8 +13,10 @@ from cyclopts import App, Parameter
 from tqdm import tqdm
 
 from tipr.cli.options import Device, Json, Out, shown
+from tipr.cli.rehearsal import rehearsal
 
-bench_app = App(name="bench", help="Compare methods: ablation tables, cost of training.")
+bench_app = App(name="bench", help="Compare methods, their cost; rehearse a full-size set.")
+bench_app.command(rehearsal)
 
 
 @bench_app.command

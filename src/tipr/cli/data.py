@@ -1,9 +1,10 @@
-"""`tipr data ...`: render synthetic people, learn a tokenizer."""
+"""`tipr data ...`: render synthetic people, check a dataset, learn a tokenizer."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,9 @@ from typing import Literal
 from cyclopts import App
 from tqdm import tqdm
 
-from tipr.cli.options import Json, shown
+from tipr.cli.options import Flag, Json, shown
 
-data_app = App(name="data", help="Datasets: render synthetic people, learn a tokenizer.")
+data_app = App(name="data", help="Datasets: render people, check a set, learn a tokenizer.")
 
 
 @data_app.command
@@ -63,12 +64,32 @@ def synth(  # noqa: PLR0913 - every number a user may choose
 
 
 @data_app.command
+def check(data: Path, /, *, deep: Flag = False, as_json: Json = False) -> None:
+    """Say what is wrong with a dataset and what to do; exit code 1 when there are problems.
+
+    Parameters
+    ----------
+    data
+        The dataset's folder; nothing in it is changed.
+    deep
+        Decode every image and look for equal ones, instead of reading headers only.
+    """
+    from tipr.data.check import check_dataset
+
+    with tqdm(desc="check", unit="image", disable=None) as bar:
+        report = check_dataset(data, deep, shown(bar))
+    print(json.dumps(report.to_json()) if as_json else report)
+    if not report.clean:
+        sys.exit(1)
+
+
+@data_app.command
 def tokenizer(data: Path, /, *, out: Path, merges: int = 1500) -> None:
     """Learn a tokenizer from a dataset's training captions, for models trained from scratch."""
+    from tipr.data.bpe import BytePairs, learn_merges, write_merges
     from tipr.data.readers import read_dataset
-    from tipr.data.text import Tokenizer, learn_merges
 
     captions = [pair.caption for pair in read_dataset(data).train]
-    learned = Tokenizer(learn_merges(captions, merges))
-    learned.save(out)
-    print(f"{out}: {learned.vocabulary} pieces from {len(captions)} captions")
+    learned = BytePairs(learn_merges(captions, merges))
+    write_merges(out, learned.merges)
+    print(f"{out}: {learned.size} pieces from {len(captions)} captions")

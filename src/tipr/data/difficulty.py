@@ -16,7 +16,6 @@ import torch
 
 from tipr.data.batching import PairBatcher
 from tipr.data.pairs import Batch, Batcher, Pair
-from tipr.data.text import words
 
 Table = dict[str, dict[str, float]]
 UNKNOWN = 0.5  # words that the table lacks
@@ -41,10 +40,11 @@ class Difficulty:
 
 def _batch(plain: PairBatcher, table: Table, pairs: Sequence[Pair]) -> Batch:
     batch, captions = plain.captioned(pairs)
+    spell = plain.tokenizer.words
     difficulty = torch.zeros(batch.words.shape)
     for row, (pair, caption) in enumerate(zip(pairs, captions, strict=True)):
         known = table.get(pair.caption, {})
-        each = torch.tensor([0.0, *(known.get(word, UNKNOWN) for word in words(caption))])
+        each = torch.tensor([0.0, *(known.get(word, UNKNOWN) for word in spell(caption))])
         difficulty[row] = each[batch.words[row]]
     return replace(batch, difficulty=difficulty)
 

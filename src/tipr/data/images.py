@@ -8,14 +8,17 @@ and only the formats in `FORMATS` are tried, so that no file can start another p
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from tipr.data.shards import ShardError, member_bytes, shard_of
 
 if TYPE_CHECKING:
     import torch
@@ -91,15 +94,15 @@ def open_image(
         return _finished(source, None, at_least)
     path = Path(source)
     try:
-        if path.stat().st_size == 0:
-            raise UnreadableImage(path, "the file is empty")
-        with Image.open(path, formats=_formats()) as image:
+        with _opened(path) as file, Image.open(file, formats=_formats()) as image:
             _check_still(image, path)
             _draft(image, at_least)
             image.load()
             return _finished(image, path, at_least)
     except UnreadableImage:
         raise
+    except ShardError as error:
+        raise UnreadableImage(path, str(error)) from error
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise UnreadableImage(path, _reason(error)) from error
 
@@ -159,6 +162,14 @@ class ImageTransform:
 def _triple(values: Sequence[float]) -> tuple[float, float, float]:
     first, second, third = (float(value) for value in values)
     return first, second, third
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, on disk or inside a tar archive (`SHARD.tar/MEMBER`)."""
+    contents = member_bytes(path) if shard_of(path) else None
+    if (path.stat().st_size if contents is None else len(contents)) == 0:
+        raise UnreadableImage(path, "the file is empty")
+    return path.open("rb") if contents is None else io.BytesIO(contents)
 
 
 def _formats() -> tuple[str, ...]:

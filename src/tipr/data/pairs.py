@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One photograph and one sentence about it."""
 
@@ -21,6 +21,7 @@ class Pair:
     person_id: int  # the identity, across cameras
     image_id: int  # several captions may share one image
     caption_id: int = 0  # names the caption among the pairs that are trained on
+    camera: str = ""  # where it is known
 
 
 def _moved(value: Any, device: torch.device | str) -> Any:
@@ -75,6 +76,13 @@ class Dataset:
     train: tuple[Pair, ...]
     val: tuple[Pair, ...]
     test: tuple[Pair, ...]
+    layout: str = ""  # "CUHK-PEDES", "own data", ...
+    carved_val: bool = False  # `val` was taken from train, since there was none
+    person_names: Mapping[int, str] = field(default_factory=dict)  # empty where ids are numbers
+
+    def person(self, person_id: int) -> str:
+        """The id of a person as the annotation has it, for reports."""
+        return self.person_names.get(person_id, str(person_id))
 
     def split(self, name: str) -> tuple[Pair, ...]:
         if name not in ("train", "val", "test"):

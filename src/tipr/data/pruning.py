@@ -45,4 +45,4 @@ class Pruning:
             for pair, draw in zip(pairs, draws, strict=True)
         ]
         batch, captions = plain.captioned(shown)
-        return with_tags(batch, captions) if self.tags else batch
+        return with_tags(batch, captions, plain.tokenizer) if self.tags else batch

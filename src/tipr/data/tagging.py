@@ -17,7 +17,7 @@ import torch
 
 from tipr.data.batching import PairBatcher
 from tipr.data.pairs import Batch, Batcher, Pair
-from tipr.data.text import words
+from tipr.data.text import Tokenizer, words
 
 
 class Tag(IntEnum):
@@ -58,24 +58,30 @@ def _corrections() -> dict[str, Tag]:
 
 
 _CORRECTIONS = _corrections()
+_ENDINGS = {"s", "t", "re", "ve", "m", "ll", "d"}  # after an apostrophe
 _PENN = {"NN": Tag.NOUN, "JJ": Tag.ADJECTIVE, "PR": Tag.PRONOUN}
 
 
 def tag(caption: str) -> list[tuple[str, Tag]]:
     """The words of a caption in order, lower-case, with what they are; `t-shirt` is one word."""
-    return [("".join(parts), kind) for parts, kind in _tagged(caption)]
+    return [("".join(parts), kind) for parts, kind in _tagged(caption, tuple(words(caption)))]
 
 
-def word_tags(caption: str) -> list[Tag]:
-    """One tag for every word as `words` counts them; the parts of `t-shirt` share one."""
-    return [kind for parts, kind in _tagged(caption) for _ in parts]
+def word_tags(caption: str, spelled: Sequence[str] | None = None) -> list[Tag]:
+    """One tag for every word; the parts of `t-shirt` share one.
+
+    `spelled` are the caption's words as a tokenizer counts them, if it does not as `words` does.
+    """
+    told = tuple(words(caption) if spelled is None else spelled)
+    return [kind for parts, kind in _tagged(caption, told) for _ in parts]
 
 
-def with_tags(batch: Batch, captions: Sequence[str]) -> Batch:
+def with_tags(batch: Batch, captions: Sequence[str], tokenizer: Tokenizer) -> Batch:
     """The batch with the tag of every token; `captions` are those that it holds."""
     tags = torch.zeros_like(batch.words)
     for row, caption in enumerate(captions):
-        tags[row] = torch.tensor([Tag.OTHER, *word_tags(caption)])[batch.words[row]]
+        kinds = word_tags(caption, tokenizer.words(caption))
+        tags[row] = torch.tensor([Tag.OTHER, *kinds])[batch.words[row]]
     return replace(batch, tags=tags)
 
 
@@ -88,7 +94,7 @@ class Tagged:
         return partial(self._batch, plain)
 
     def _batch(self, plain: PairBatcher, pairs: Sequence[Pair]) -> Batch:
-        return with_tags(*plain.captioned(pairs))
+        return with_tags(*plain.captioned(pairs), plain.tokenizer)
 
 
 @cache
@@ -105,8 +111,8 @@ def tagger() -> Callable[..., list[tuple[str, str]]]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _tagged(caption: str) -> tuple[tuple[tuple[str, ...], Tag], ...]:
-    compounds = _compounds(caption)
+def _tagged(caption: str, spelled: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], Tag], ...]:
+    compounds = _compounds(caption.lower(), spelled)
     texts = ["".join(parts) if parts[0].isalpha() else "," for parts in compounds]
     penn = tagger()(" ".join(texts), tokenize=False) if texts else []
     return tuple(
@@ -115,14 +121,19 @@ def _tagged(caption: str) -> tuple[tuple[tuple[str, ...], Tag], ...]:
     )
 
 
-def _compounds(caption: str) -> list[list[str]]:
-    """The words, those that hyphens join in one list: [["a"], ["t", "-", "shirt"]]."""
-    text, parts, out = caption.lower(), words(caption), list[list[str]]()
-    for part, following in zip(parts, [*parts[1:], ""], strict=False):
-        within = bool(out) and len(out[-1]) > 1 and out[-1][-1] == "-"
-        joins = part == "-" and bool(out) and out[-1][-1].isalpha() and following.isalpha()
-        if within or (joins and f"{out[-1][-1]}-{following}" in text):
-            out[-1].append(part)
+def _compounds(text: str, spelled: Sequence[str]) -> list[list[str]]:
+    """The words, those that hyphens join in one list: [["a"], ["t", "-", "shirt"]].
+
+    So are an apostrophe and what it stands before, which BERT tells apart: [["'", "s"]].
+    """
+    out = list[list[str]]()
+    for part, following in zip(spelled, [*spelled[1:], ""], strict=False):
+        before = out[-1] if out else [""]
+        within = len(before) > 1 and before[-1] == "-"
+        joins = part == "-" and before[-1].isalpha() and following.isalpha()
+        ends = before == ["'"] and part in _ENDINGS and f"'{part}" in text
+        if within or ends or (joins and f"{before[-1]}-{following}" in text):
+            before.append(part)
         else:
             out.append([part])
     return out

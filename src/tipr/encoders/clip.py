@@ -1,27 +1,32 @@
 """The CLIP dual encoder (Radford et al., ICML 2021) in the field's geometry.
 
 Pictures are 384 x 128 pixels in patches of 16, sentences at most 77 tokens; both towers are
-projected to 512. The image is its class token, the sentence its end token under a causal mask.
+projected to 512. The image is its class token, the sentence its first end token under a causal
+mask; what follows that token is padding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.encoder import Encoded, Encoder
 from tipr.transformer import Block, QuickGELU, chosen
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CLIPConfig:
-    """Defaults are ViT-B/16 at the 384 x 128 pixels that the field uses."""
+    """Defaults are ViT-B/16 at the 384 x 128 pixels that the field uses, with CLIP's own ids."""
 
     image_size: tuple[int, int] = (384, 128)
     patch: int = 16
+    stride: int | None = None  # smaller than the patch: patches overlap; None: side by side
     image_width: int = 768
     image_layers: int = 12
     image_heads: int = 12
@@ -31,6 +36,15 @@ class CLIPConfig:
     text_length: int = 77
     vocabulary: int = 49408
     embedding: int = 512
+    end_id: int = 49407  # of the token that a sentence is read from
+    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"  # the GELU in some of open_clip's
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end_id < self.vocabulary:
+            raise ValueError(f"a vocabulary of {self.vocabulary} has no end token {self.end_id}; "
+                             "set end_id to the tokenizer's")  # fmt: skip
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"the activation {self.activation!r} is none of {list(ACTIVATIONS)}")
 
     def build(self) -> CLIPEncoder:
         return CLIPEncoder(self)
@@ -38,27 +52,33 @@ class CLIPConfig:
 
 class CLIPEncoder(Encoder):
     mask_id = 1
-    end_id = 3
 
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__()
         self.config = config
         self.width, self.patch, self.vocabulary = config.embedding, config.patch, config.vocabulary
         self.word_ids = range(4, config.vocabulary)
-        self.grid = (config.image_size[0] // config.patch, config.image_size[1] // config.patch)
+        stride = config.stride or config.patch
+        height, across = ((side - config.patch) // stride + 1 for side in config.image_size)
+        self.grid = (height, across)
         wide, deep = config.image_width, config.text_width
-        self.patches = nn.Conv2d(3, wide, config.patch, config.patch, bias=False)
+        activation = ACTIVATIONS[config.activation]
+        self.patches = nn.Conv2d(3, wide, config.patch, stride, bias=False)
         self.image_class = nn.Parameter(wide**-0.5 * torch.randn(1, 1, wide))
         self.place = nn.Parameter(wide**-0.5 * torch.randn(1, 1 + self.num_patches, wide))
         self.norm_patches, self.norm_image = nn.LayerNorm(wide), nn.LayerNorm(wide)
-        self.image_blocks = _blocks(wide, config.image_heads, config.image_layers)
+        self.image_blocks = _blocks(wide, config.image_heads, config.image_layers, activation)
         self.image_out = nn.Linear(wide, config.embedding, bias=False)
         self.word = nn.Embedding(config.vocabulary, deep)
         nn.init.normal_(self.word.weight, std=0.02)
         self.order = nn.Parameter(0.01 * torch.randn(1, config.text_length, deep))
-        self.text_blocks = _blocks(deep, config.text_heads, config.text_layers)
+        self.text_blocks = _blocks(deep, config.text_heads, config.text_layers, activation)
         self.norm_text = nn.LayerNorm(deep)
         self.text_out = nn.Linear(deep, config.embedding, bias=False)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self.config.image_size
 
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
@@ -80,7 +100,7 @@ class CLIPEncoder(Encoder):
         x = self.word(tokens) + self.order[:, : tokens.shape[1]]
         if keep is not None:
             x, tokens = chosen(x, keep), tokens.gather(1, keep)
-            if not (tokens == self.end_id).any(dim=1).all():
+            if not (tokens == self.config.end_id).any(dim=1).all():
                 raise ValueError("a sentence lost its end token, which CLIP reads it from; drop "
                                  "words row by row (shared_positions=False)")  # fmt: skip
         length = tokens.shape[1]
@@ -89,10 +109,18 @@ class CLIPEncoder(Encoder):
         for block in self.text_blocks:
             x = block(x, visible)
         x = self.text_out(self.norm_text(x))
-        end = (tokens == self.end_id).int().argmax(dim=1)
+        end, padding = _ends(tokens, self.config.end_id)
         rows = torch.arange(len(x), device=x.device)
-        return Encoded(embedding=x[rows, end], tokens=x, padding=tokens == 0)
+        return Encoded(embedding=x[rows, end], tokens=x, padding=padding)
 
 
-def _blocks(width: int, heads: int, layers: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(width, heads, QuickGELU) for _ in range(layers))
+def _blocks(width: int, heads: int, layers: int, activation: type[nn.Module]) -> nn.ModuleList:
+    return nn.ModuleList(Block(width, heads, activation) for _ in range(layers))
+
+
+def _ends(tokens: Int[Tensor, "B L"], end_id: int) -> tuple[Int[Tensor, " B"], Bool[Tensor, "B L"]]:
+    """Each row's first end token, or its last place, and which places come after it."""
+    length = tokens.shape[1]
+    places = torch.arange(length, device=tokens.device)
+    end = places.masked_fill(tokens != end_id, length - 1).amin(dim=1)
+    return end, places > end[:, None]

@@ -50,6 +50,16 @@ class SharedConfig:
             raise ValueError(f"pictures of {self.image_size} cannot be halved {len(self.stem)} "
                              "times; change image_size or the stem")  # fmt: skip
 
+        if min(self.grid) < 1 or self.stride < 1:
+            raise ValueError(f"pictures of {self.image_size} hold no patches of {self.patch} in "
+                             f"steps of {self.stride}; enlarge image_size")  # fmt: skip
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches (down, across) of a picture."""
+        patch = 2 ** len(self.stem) if self.stem else self.patch
+        return patch_grid(self.image_size, patch, patch if self.stem else self.stride)
+
     def build(self) -> SharedEncoder:
         return SharedEncoder(self)
 
@@ -64,8 +74,7 @@ class SharedEncoder(Encoder):
         self.word_ids = range(4, config.vocabulary)
         self.patch = 2 ** len(config.stem) if config.stem else config.patch
         stride = self.patch if config.stem else config.stride
-        height, across = ((side - self.patch) // stride + 1 for side in config.image_size)
-        self.grid = (height, across)
+        self.grid = config.grid
         self.picture = PictureEmbedding(config, stride, self.num_patches)
         self.sentence = SentenceEmbedding(config)
         rates = torch.linspace(0, config.drop_path, config.layers, device="cpu").tolist()
@@ -174,6 +183,12 @@ class SentenceEmbedding(nn.Module):
     def forward(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
         where = self.place[: tokens.shape[1]] + self.segment[0]
         return self.dropout(self.norm(F.embedding(tokens, self.word) + where))
+
+
+def patch_grid(image_size: tuple[int, int], patch: int, stride: int) -> tuple[int, int]:
+    """Patches (down, across) that lie wholly within the picture."""
+    height, width = image_size
+    return (height - patch) // stride + 1, (width - patch) // stride + 1
 
 
 def _table(*shape: int) -> nn.Parameter:

@@ -46,6 +46,26 @@ class Queries:
         return averaged(self.values, self.gallery, self.areas)
 
 
+@dataclass(frozen=True)
+class Unread:
+    """How many captions are longer than the model reads; `told` says so in words."""
+
+    count: int
+    told: str = ""
+
+
+def unread(embedder: Embedder, pairs: Sequence[Pair]) -> Unread:
+    """Which of the captions lose their end, so that none is cut silently."""
+    lost = [(pair, word) for pair in pairs if (word := embedder.unread(pair.caption)) is not None]
+    if not lost:
+        return Unread(0)
+    pair, word = lost[0]
+    return Unread(len(lost), (
+        f"{len(lost)} of {len(pairs)} captions are longer than the {embedder.tokenizer.length} "
+        f"tokens that are read: of {pair.image.name} {word!r} and what follows was not"
+    ))  # fmt: skip
+
+
 def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
     """Scores a split; the gallery is its unique images, the queries are all its captions.
 

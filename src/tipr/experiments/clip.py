@@ -6,9 +6,9 @@ tuned     the same encoder from the shipped weights: the start every `small` of 
           as the field starts from CLIP; one pass over 35,000 rendered pairs is 4 minutes on two
           cores, so set optim.epochs for a smaller set
 field     the settings that IRRA made usual (384 x 128, 77 tokens, Adam, 60 epochs, batch 64);
-          every method's benchmark experiments change only what its paper changes. They start
-          from random weights unless a model of this geometry is given with --set init_from=MODEL
-          (no reader of CLIP's own weights yet), and read this project's 2,016 pieces of words
+          every method's benchmark experiments change only what its paper changes. The field
+          starts from OpenAI's weights: add --init-from ViT-B-16.pt, or a folder or checkpoint
+          that `tipr import` reads; without it the encoder starts from random weights
 cuhk_pedes  icfg_pedes  rstpreid   CLIP fine-tuned as a baseline; one 24 GB GPU
 
 | set        | R@1 in the literature (IRRA's row)  | ours |
@@ -73,7 +73,8 @@ def field() -> Experiment:
             clip_norm=0.0,
         ),
         data=DataConfig(
-            batch_size=64, text_length=77, workers=4, augmentation=PublishedAugmentation()
+            batch_size=64, tokenizer="clip", text_length=77, workers=4,
+            augmentation=PublishedAugmentation(),
         ),
     )  # fmt: skip
 

@@ -10,12 +10,13 @@ shared       IVT's own network at a CPU's size, from random weights; after `pret
 cuhk_pedes  icfg_pedes   as released: stride 12, SGD, 112 pairs (four GPUs of 28 there)
 rstpreid                 as released: stride 16, 48 pairs; one 24 GB GPU
 
-The benchmark runs differ from the authors' in what they start from (random weights; theirs a
-ViT-B/16, BERT's feed-forwards and words, and four million pairs) and in the vocabulary: this
-project's 2,048 pieces of words, until BERT's WordPiece is read. The attributes of the word level
-come from a rule, where CUHK-PEDES had a file of the authors. One loss spans all 112 pairs, where
-theirs was one for each GPU. Rates of norms are doubled with those of biases, pictures are
-normalised with CLIP's mean, not with 0.5, and pre-training masks no runs of words (skip-grams).
+The authors start from a ViT-B/16 and BERT's feed-forwards and words: `--init-from VIT+BERT`, two
+files or folders, brings BERT's vocabulary and the ViT's pixel statistics (0.5) along; their weights
+after four million pairs of pre-training are read too. Without it the encoder starts from random
+weights and this project's pieces of words. The attributes of the word level come from a rule, where
+CUHK-PEDES had a file of the authors. One loss spans all 112 pairs, where theirs was one for each
+GPU. Rates of norms are doubled with those of biases, and pre-training masks no runs of words
+(skip-grams).
 
 | set        | R@1 (as later papers print it) | R@5   | R@10  | ours |
 |------------|--------------------------------|-------|-------|------|
@@ -73,7 +74,7 @@ def pretraining() -> Experiment:
 
 def cuhk_pedes() -> Experiment:
     return Experiment(
-        encoder=SharedConfig(stride=12, vocabulary=2048),
+        encoder=SharedConfig(stride=12),
         method=IVTConfig(label_norm="l2"),
         optim=OptimConfig(
             epochs=120, lr=5e-3, head_lr=5e-3, warmup_epochs=5, warmup_from=0.01, floor=0.002,
@@ -94,7 +95,7 @@ def icfg_pedes() -> Experiment:
 
 def rstpreid() -> Experiment:
     base = icfg_pedes()
-    encoder = SharedConfig(stride=16, vocabulary=2048)
+    encoder = SharedConfig(stride=16)
     return replace(base, encoder=encoder, data=replace(base.data, batch_size=48))
 
 

@@ -9,7 +9,7 @@ from tipr.gallery.gallery import (
     StaleGallery,
 )
 from tipr.gallery.indexing import IndexReport, index_folders
-from tipr.gallery.searcher import Searcher
+from tipr.gallery.searcher import Searcher, UnreadText
 from tipr.gallery.sheet import contact_sheet
 from tipr.gallery.store import Hit, MemoryStore, Record, Store, StoreError
 
@@ -27,6 +27,7 @@ __all__ = [
     "StaleGallery",
     "Store",
     "StoreError",
+    "UnreadText",
     "contact_sheet",
     "index_folders",
 ]

@@ -46,6 +46,7 @@ class EmbedderLike(Protocol):
     """What a gallery needs of an embedder; vectors are unit length, float32, of `width`.
 
     `source` finds the model again from any folder: the name of a shipped one, or a full path.
+    `unread` is the first word of a text that the model does not read; None when it reads all.
     """
 
     @property
@@ -58,6 +59,7 @@ class EmbedderLike(Protocol):
     def transform(self) -> ImageTransform: ...
     def embed_images(self, images: Iterable[Image.Image]) -> NDArray[np.float32]: ...
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+    def unread(self, text: str) -> str | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ the sentence in hand.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,11 @@ from tipr.gallery.gallery import EmbedderLike, Gallery, GalleryError
 from tipr.gallery.store import Hit, check_k
 
 if TYPE_CHECKING:
-    from tipr.embedder import Embedder
+    from tipr.embedder.embedder import Embedder, LongTexts
+
+
+class UnreadText(UserWarning):
+    """A description is longer than the model reads, and its end has no say in the answer."""
 
 
 class Reranker(Protocol):
@@ -54,9 +59,11 @@ class Searcher:
         model: Path | str | None = None,
         reranker: Callable[[Embedder], Reranker] | None = None,
         depth: int = 128,
+        long_texts: LongTexts = "cut",
     ) -> Searcher:
         """The gallery at this path with its model; `model` says where that lies if it was moved.
 
+        `long_texts` is the embedder's: what becomes of a description longer than the model reads.
         `reranker` makes one for the model, as `tipr.evaluation.reranking.PairwiseReranker.beside`.
         """
         opened = Gallery.open(gallery)
@@ -64,7 +71,7 @@ class Searcher:
 
         source = opened.manifest.model if model is None else model
         try:
-            embedder = Embedder.load(source, device)
+            embedder = Embedder.load(source, device, long_texts)
         except ValueError as error:
             raise GalleryError(
                 f"{gallery} was indexed with the model {opened.manifest.model}, and {error}; "
@@ -77,7 +84,8 @@ class Searcher:
 
         A hit's score is always the cosine of the embeddings, comparable between all searches of a
         gallery. With a reranker the order of the first `depth` hits is its own, so scores need not
-        fall there; pictures that are gone from the disk come last among them.
+        fall there; pictures that are gone from the disk come last among them. A description longer
+        than the model reads gives the warning `UnreadText`, which names the first lost word.
 
         Raises:
             GalleryError: not one picture could be opened to be re-ranked.
@@ -85,6 +93,12 @@ class Searcher:
         if not description.strip():
             raise ValueError("the description is empty; say what the person looks like")
         check_k(k)
+        lost = self.embedder.unread(description)
+        if lost is not None:
+            warnings.warn(f"the description is longer than the model reads: {lost!r} and what "
+                          "follows was not read; say less, or read it by clauses "
+                          "(long_texts='clauses', --long-texts clauses)",
+                          UnreadText, stacklevel=2)  # fmt: skip
         query = self.embedder.embed_texts([description])[0]
         if self.reranker is None or self.depth == 0:
             return self.gallery.store.search(query, k)

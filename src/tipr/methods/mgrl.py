@@ -26,7 +26,7 @@ from torch import Tensor
 from tipr.data.difficulty import Table
 from tipr.data.pairs import Batch
 from tipr.data.tagging import Tag
-from tipr.data.text import Tokenizer, words
+from tipr.data.text import Tokenizer
 from tipr.encoders.encoder import Encoded, Encoder
 from tipr.methods.method import Method
 from tipr.objectives import difficulty
@@ -229,7 +229,7 @@ def _left_out(method: MGRL, tokenizer: Tokenizer, caption: str) -> dict[str, flo
     read = method.encoder.encode_text(tokens.masked_fill(hidden, method.encoder.mask_id))
     losses = hidden_losses(method.text_only(read.tokens, read.padding, hidden), tokens, hidden)
     hard = difficulty.word_difficulty((-losses).exp(), numbers, hidden).amax(dim=1)
-    spelled = words(caption)
+    spelled = tokenizer.words(caption)
     found: dict[str, list[float]] = {}
     for number, value in zip(each.tolist(), hard.clamp(0, 1).tolist(), strict=True):
         found.setdefault(spelled[number - 1], []).append(value)

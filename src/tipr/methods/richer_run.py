@@ -17,7 +17,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from tipr.data.text import Tokenizer
+from tipr.data.tokenizers import read_tokenizer
 from tipr.encoders.encoder import Encoder
 
 ALIKE = ("fusion", "heads", "anchor", "feedforward", "alignment")  # of a richer model's settings
@@ -38,7 +38,7 @@ def check_alike(richer: str, teacher: Any, encoder: Encoder) -> None:
         return
     try:
         facts = json.loads(record.read_text(encoding="utf-8"))
-        method, theirs, merges = facts["method"], facts["encoder"], Path(facts["data"]["merges"])
+        method, theirs = facts["method"], facts["encoder"]
         kind = method["is"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{record} cannot be read ({error}); restore it") from error
@@ -49,7 +49,7 @@ def check_alike(richer: str, teacher: Any, encoder: Encoder) -> None:
     own = {"is": type(encoder.config).__name__, **asdict(encoder.config)}
     for name, value in json.loads(json.dumps(own, default=str)).items():
         _compare(f"encoder.{name}", value, theirs, richer)
-    _compare_merges(record, merges, encoder)
+    _compare_words(record.parent / "best", encoder)
 
 
 def load_into(model: nn.Module, richer: str) -> None:
@@ -99,17 +99,15 @@ def _compare(field: str, own: Any, theirs: dict[str, Any], richer: str) -> None:
                      f"with {_text(other)}; {advice}")  # fmt: skip
 
 
-def _compare_merges(record: Path, merges: Path, encoder: Encoder) -> None:
-    """The encoder's ids of pieces of words with those of the run's merges, wherever they lie."""
-    kept = record.parent / "best" / "merges.txt"
-    file = kept if kept.is_file() else merges
-    if not file.is_file():
+def _compare_words(folder: Path, encoder: Encoder) -> None:
+    """The encoder's ids of pieces of words with those of the tokenizer that the run saved."""
+    if not folder.is_dir():
         return
-    own, other = encoder.word_ids.stop, Tokenizer.load(file).vocabulary
+    own, other = encoder.word_ids, read_tokenizer(folder, 3).word_ids
     if own != other:
-        raise ValueError(f"data.merges gives {own} pieces of words here, but the richer model in "
-                         f"{record.parent} was trained with {other} ({merges.name}); add "
-                         f"`--set data.merges={file}`")  # fmt: skip
+        raise ValueError(f"data.tokenizer gives {len(own)} pieces of words here, but the richer "
+                         f"model in {folder.parent} was trained with {len(other)}; add "
+                         f"`--set data.tokenizer={folder}`")  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 from tipr.data.augment import Augmentation, Augmenting
 from tipr.data.batching import Batching, Plain
 from tipr.data.sampling import Sampling, Shuffled
-from tipr.data.text import OWN_MERGES
 from tipr.encoders.catalogue import EncoderConfig
 from tipr.methods.method import MethodConfig
 
@@ -24,7 +23,7 @@ Precision = Literal["auto", "full", "mixed"]
 class DataConfig:
     root: Path | None = None  # where the dataset lies; `--data` on the command line
     batch_size: int = 64
-    merges: Path = OWN_MERGES
+    tokenizer: str = ""  # own, clip, a file or a folder; empty: that of init_from, else own
     text_length: int = 64
     augmentation: Augmenting = field(default_factory=Augmentation)
     batching: Batching = field(default_factory=Plain)
@@ -72,7 +71,9 @@ class Experiment:
     optim: OptimConfig
     data: DataConfig = field(default_factory=DataConfig)
     seed: int = 0
-    init_from: str = ""  # a model (a run, a bundle, a shipped name) whose encoder it starts from
+    init_from: str = (
+        ""  # whose encoder it starts from: a model, or weights that `tipr import` reads
+    )
 
     def to_json(self) -> str:
         """Every setting, with the names of the parts."""

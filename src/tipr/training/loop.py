@@ -13,19 +13,18 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from tipr.data.batching import PairBatcher
-from tipr.data.images import ImageTransform
 from tipr.data.pairs import Batch, Dataset, Pair, contiguous
 from tipr.data.readers import read_dataset
 from tipr.data.sampling import EpochBatches
-from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder, pick_device
-from tipr.evaluation.evaluate import evaluate
+from tipr.evaluation.evaluate import evaluate, unread
 from tipr.evaluation.reranking import save_reranker
 from tipr.methods.method import Method
 from tipr.training.checkpoint import State
 from tipr.training.experiment import Experiment, OptimConfig, Precision
 from tipr.training.log import Log, watched
 from tipr.training.optimizer import build_optimizer, schedule
+from tipr.training.start import new_embedder
 
 
 def train(
@@ -51,6 +50,8 @@ def train(
     if resume:
         state.load(out / "last.pt")
     log = Log(out, tensorboard)
+    if not state.epoch:
+        _report_data(embedder, dataset, pairs, log)
     while state.epoch < experiment.optim.epochs:
         torch.manual_seed(experiment.seed + state.epoch)  # a resumed run shuffles alike
         method.epoch = state.epoch
@@ -66,6 +67,18 @@ def train(
                 save_reranker(method.reranking, out / "best")
         state.save(out / "last.pt")
     return Embedder.load(out, device)
+
+
+def _report_data(embedder: Embedder, dataset: Dataset, pairs: Sequence[Pair], log: Log) -> None:
+    """Nobody is held out and no caption is cut silently: in the log and on the terminal."""
+    if dataset.carved_val:
+        people = len({pair.person_id for pair in dataset.val})
+        print(f"{dataset.name} has no validation split: {people} people of the training split are "
+              "held out, the same in every run", file=sys.stderr)  # fmt: skip
+    lost = unread(embedder, pairs)
+    log.write("data", 0, {"captions": len(pairs), "unread_captions": lost.count})
+    if lost.count:
+        print(f"{lost.told}; raise data.text_length where the encoder allows it", file=sys.stderr)
 
 
 def train_epoch(
@@ -114,25 +127,6 @@ def _stepped(state: State, batch: Batch, clip_norm: float) -> dict[str, float]:
     state.optimizer.step()
     state.scheduler.step()
     return values
-
-
-def new_embedder(experiment: Experiment, source: str) -> Embedder:
-    """The encoder to train, with what feeds it: new, or as `init_from` left it."""
-    if experiment.data.text_length > experiment.encoder.text_length:
-        raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
-    tokenizer = Tokenizer.load(experiment.data.merges, experiment.data.text_length)
-    encoder = experiment.encoder.build()
-    if experiment.init_from:
-        start = Embedder.load(experiment.init_from, "cpu")
-        if start.encoder.config != experiment.encoder:
-            raise ValueError(f"init_from: {experiment.init_from} has another encoder "
-                             f"({start.encoder.config})")  # fmt: skip
-        if start.tokenizer.merges != tokenizer.merges:
-            raise ValueError(f"init_from: {experiment.init_from} reads other pieces of words; set "
-                             "data.merges to its merges.txt")  # fmt: skip
-        encoder.load_state_dict(start.encoder.state_dict())
-    encoder.word_ids = range(encoder.word_ids.start, tokenizer.vocabulary)
-    return Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, source)
 
 
 def _state(method: Method, config: OptimConfig, steps: int) -> State:

@@ -1,0 +1,145 @@
+"""A model on disk: what training saves, searching loads and the hub carries.
+
+A bundle is a folder laid out as the Hugging Face hub expects, and nothing in it executes:
+`config.json` (encoder, transform, text length), `model.safetensors` (half-precision weights), the
+tokenizer's files and `README.md`, the model card.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tipr.data.images import ImageTransform
+from tipr.data.text import Tokenizer
+from tipr.data.tokenizers import read_tokenizer
+from tipr.embedder.card import card
+from tipr.embedder.hub import HUB, downloaded
+from tipr.encoders.catalogue import from_json
+from tipr.encoders.encoder import Encoder
+
+FORMAT = 2
+KIND = "tipr"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SHIPPED = Path(__file__).parents[1] / "weights"
+_MALFORMED = (RuntimeError, TypeError, AttributeError, UnicodeDecodeError)
+
+
+def write(
+    folder: Path, encoder: Encoder, tokenizer: Tokenizer, description: dict[str, Any]
+) -> None:
+    """Writes a bundle, whole or not at all. Raises OSError; a bundle that was there is intact."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    facts = {"model_type": KIND, "format": FORMAT, **description}
+    try:
+        save_file(half(encoder), draft / WEIGHTS, metadata={"format": "pt"})
+        tokenizer.save(draft)
+        _write_text(draft / CONFIG, json.dumps(facts, indent=2) + "\n")
+        _write_text(draft / "README.md", card(facts, encoder))
+        draft.chmod(0o755)
+        _swapped_in(draft, folder)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"the model could not be written to {folder} ({error}); free some disk "
+                      "space and try again") from error  # fmt: skip
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def read(folder: Path) -> tuple[Encoder, ImageTransform, Tokenizer]:
+    """Raises ValueError when the bundle is damaged, or of another version or kind."""
+    try:
+        facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        _check_kind(facts, folder)
+        weights = load_file(folder / WEIGHTS)
+        tokenizer = read_tokenizer(folder, facts["text_length"])
+        encoder = from_json(facts["encoder"]).build()
+        encoder.load_state_dict({name: value.float() for name, value in weights.items()})
+        transform = ImageTransform.from_json(facts["transform"])
+    except (OSError, KeyError, json.JSONDecodeError, SafetensorError, *_MALFORMED) as error:
+        raise ValueError(f"the model in {folder} is damaged: {error}") from error
+    return encoder, transform, tokenizer
+
+
+def find_bundle(path: Path | str) -> Path:
+    """The folder of a model: a bundle, a run, a shipped name, or `hf:ORGANISATION/NAME`."""
+    if str(path).startswith(HUB):
+        return downloaded(str(path))
+    places = [SHIPPED / str(path), Path(path), Path(path) / "best"]
+    for place in places:
+        if (place / CONFIG).is_file():
+            return place
+    if Path(path).exists():
+        raise ValueError(f"{path} is no model of tipr; if it holds weights of CLIP or a checkpoint "
+                         f"of the field, convert it: tipr import {path} --out MODEL")  # fmt: skip
+    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
+    raise ValueError(
+        f"there is no model at {path}; give a run folder of `tipr train` or a shipped model "
+        f"({shipped})"
+    )
+
+
+def is_bundle(path: Path | str) -> bool:
+    """Whether this names a model of ours.
+
+    Raises:
+        ValueError: it is a name of the hub that cannot be fetched.
+    """
+    if str(path).startswith(HUB):
+        folder = downloaded(str(path))
+    else:
+        try:
+            folder = find_bundle(path)
+        except ValueError:
+            return False
+    try:
+        facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
+    return isinstance(facts, dict) and facts.get("model_type") == KIND
+
+
+def name_of(folder: Path) -> str:
+    """How a bundle is found again from anywhere: a shipped name, or the absolute path."""
+    return folder.name if folder.parent == SHIPPED else str(folder.resolve())
+
+
+def half(encoder: Encoder) -> dict[str, Tensor]:
+    """The encoder's weights as they are saved."""
+    return {k: v.detach().half().cpu().contiguous() for k, v in encoder.state_dict().items()}
+
+
+def _check_kind(facts: Any, folder: Path) -> None:
+    kind = facts.get("model_type") if isinstance(facts, dict) else None
+    if kind != KIND:
+        raise ValueError(f"{folder / CONFIG} is of a model of another kind ({kind}); convert it: "
+                         f"tipr import {folder} --out MODEL")  # fmt: skip
+    if facts["format"] != FORMAT:
+        raise ValueError(f"the model in {folder} has format {facts['format']}, this tipr reads "
+                         f"{FORMAT}")  # fmt: skip
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _swapped_in(draft: Path, folder: Path) -> None:
+    """Puts a finished folder in place of an older one, which is removed last."""
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    try:
+        draft.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Weights that others trained, read as ours. No file is ever executed."""

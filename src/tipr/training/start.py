@@ -1,0 +1,74 @@
+"""What a run starts from: a new encoder, a model of ours, or weights from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from tipr.data.images import ImageTransform
+from tipr.data.text import Tokenizer
+from tipr.data.tokenizers import read_tokenizer
+from tipr.embedder import Embedder
+from tipr.embedder.bundle import is_bundle
+from tipr.embedder.foreign import import_model, parts_of
+from tipr.embedder.hub import HUB
+from tipr.encoders.clip import CLIPConfig
+from tipr.encoders.shared import SharedConfig
+from tipr.training.experiment import Experiment
+
+OWN = "own"
+
+
+def new_embedder(experiment: Experiment, source: str) -> Embedder:
+    """The encoder to train, with what feeds it: new, or as `init_from` left it.
+
+    Raises:
+        ValueError: `init_from` cannot be read, or is of another geometry or vocabulary.
+    """
+    length = experiment.data.text_length
+    if length > experiment.encoder.text_length:
+        raise ValueError("data.text_length is longer than encoder.text_length; shorten it")
+    if not experiment.init_from:
+        encoder = experiment.encoder.build()
+        tokenizer = read_tokenizer(experiment.data.tokenizer or OWN, length)
+        return Embedder(encoder, ImageTransform(encoder.image_size), tokenizer, source)
+    start = _start(experiment)
+    tokenizer = Tokenizer(start.tokenizer.pieces, length)
+    _check_alike(experiment, start)
+    return Embedder(start.encoder, start.transform, tokenizer, source)
+
+
+def _start(experiment: Experiment) -> Embedder:
+    """The model that is named; or what weights of others become in this experiment's geometry."""
+    name = experiment.init_from
+    there = any(part.startswith(HUB) or Path(part).exists() for part in parts_of(name))
+    if not there or is_bundle(name):
+        return Embedder.load(name, "cpu")
+    config = experiment.encoder
+    stride = config.stride if isinstance(config, CLIPConfig | SharedConfig) else None
+    return import_model(
+        name, image_size=config.image_size, stride=stride,
+        tokenizer=experiment.data.tokenizer or None,
+    )[0]  # fmt: skip
+
+
+def _check_alike(experiment: Experiment, start: Embedder) -> None:
+    name, theirs, ours = experiment.init_from, start.encoder.config, experiment.encoder
+    if type(theirs) is not type(ours):
+        raise ValueError(f"init_from: {name} has a {type(theirs).__name__[:-6]} encoder, this "
+                         f"experiment a {type(ours).__name__[:-6]} one")  # fmt: skip
+    wanted = asdict(theirs)
+    other = {k: wanted[k] for k, own in asdict(ours).items() if own != wanted[k]}
+    if other:
+        told = " ".join(f"--set encoder.{k}={_text(v)}" for k, v in other.items())
+        raise ValueError(f"init_from: {name} has another geometry than this experiment; add {told}")
+    if experiment.data.tokenizer:
+        pieces = read_tokenizer(experiment.data.tokenizer, 3).pieces
+        if pieces.digest() != start.tokenizer.pieces.digest():
+            raise ValueError(f"init_from: {name} reads other pieces of words than data.tokenizer; "
+                             "leave data.tokenizer empty to take its own")  # fmt: skip
+
+
+def _text(value: object) -> str:
+    """As `--set` reads it."""
+    return str(list(value)).replace(" ", "") if isinstance(value, tuple) else str(value)
