@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +105,104 @@ def test_a_failed_save_leaves_the_model_before(embedder, tmp_path, monkeypatch) 
         embedder.save(tmp_path / "model")
     assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "sub/notes.md", "pytorch_model.bin"])
+def test_a_model_never_takes_the_place_of_something_else(embedder, tmp_path, name: str) -> None:
+    place = tmp_path / "home"
+    (place / name).parent.mkdir(parents=True)
+    (place / name).write_text("precious")
+    with pytest.raises(ValueError, match=r"holds other things .*choose a new folder"):
+        embedder.save(place)
+    assert (place / name).read_text() == "precious"
+    embedder.save(tmp_path / "model")
+    (tmp_path / "model" / "notes.md").write_text("precious")
+    with pytest.raises(ValueError, match=r"holds other things \(notes\.md\)"):
+        embedder.save(tmp_path / "model")
+
+
+def test_a_file_or_a_model_of_another_kind_is_not_replaced(embedder, tmp_path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ValueError, match="holds other things"):
+        embedder.save(tmp_path / "file")
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip/config.json").write_text(json.dumps({"model_type": "clip"}))
+    with pytest.raises(ValueError, match="holds other things"):
+        embedder.save(tmp_path / "clip")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_link_to_a_model_stays_a_link(embedder, tmp_path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    embedder.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real/config.json").is_file()
+
+
+def test_others_may_read_a_model_as_they_may_any_new_file(embedder, tmp_path) -> None:
+    (tmp_path / "usual").write_text("")
+    embedder.save(tmp_path / "model")
+    usual = (tmp_path / "usual").stat().st_mode & 0o777
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "model").iterdir()} == {usual}
+    assert (tmp_path / "model").stat().st_mode & 0o111
+
+
+def test_a_save_that_fails_at_the_last_step_puts_the_old_model_back(
+    embedder, tmp_path, monkeypatch
+) -> None:
+    embedder.save(tmp_path / "model")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()}
+    replace = Path.replace
+
+    def second_fails(path: Path, target: Path) -> Path:
+        if target.name == "model" and not path.name.endswith("-old"):
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", second_fails)
+        with pytest.raises(OSError, match="could not be written"):
+            embedder.save(tmp_path / "model")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
+
+
+def test_a_model_left_aside_by_a_crash_is_never_lost(embedder, tmp_path, monkeypatch) -> None:
+    embedder.save(tmp_path / "model")
+    (tmp_path / "model").rename(tmp_path / ".model-old")
+
+    def fails(path: Path, target: Path) -> Path:
+        if path.name.endswith("-old"):
+            return replace(path, target)
+        raise OSError(5, "Input/output error")
+
+    replace = Path.replace
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fails)
+        with pytest.raises(OSError, match="could not be written"):
+            embedder.save(tmp_path / "model")
+    assert Embedder.load(tmp_path / "model", "cpu").fingerprint == embedder.fingerprint
+
+
+def test_a_name_that_means_two_models_is_refused(embedder, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle("small") == find_bundle("shipped:small")
+    embedder.save("small")
+    with pytest.raises(ValueError, match=r"write \./small or shipped:small"):
+        find_bundle("small")
+    assert Embedder.load("./small", "cpu").fingerprint == embedder.fingerprint
+    shipped = Embedder.load("shipped:small", "cpu")
+    assert shipped.fingerprint != embedder.fingerprint and shipped.source == "shipped:small"
+
+
+def test_a_model_names_itself_so_that_it_is_found_from_anywhere(
+    embedder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    embedder.save("model")
+    source = Embedder.load("model", "cpu").source
+    assert source == str(tmp_path / "model")
+
+
+def test_a_run_is_its_best_model(embedder, tmp_path) -> None:
+    embedder.save(tmp_path / "run" / "best")
+    assert find_bundle(tmp_path / "run") == tmp_path / "run" / "best"

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from rectangles import draw
 
+from tipr.data.bpe import BytePairs
 from tipr.data.clauses import chunks_that_fit
+from tipr.data.images import ImageTransform
+from tipr.data.text import Tokenizer
 from tipr.embedder import Embedder
+from tipr.encoders.clip import CLIPConfig
 
 LONG = "a man in a red coat, with a blue hat; he carries a green bag. he walks on a white street"
 
@@ -67,6 +71,7 @@ def test_by_clauses_a_long_sentence_is_the_mean_of_its_parts(embedder) -> None:
     parted = with_length(embedder, 16, "clauses")
     chunks = chunks_that_fit(parted.tokenizer, LONG)
     assert len(chunks) > 1 and parted.unread(LONG) is None
+    assert parted.unread("a man with an incomprehensibilitiesandantidisestablishments") is not None
     mean = parted.embed_texts(chunks).mean(axis=0)
     own = parted.embed_texts(["a red coat", LONG])[1]
     assert np.allclose(own, mean / np.linalg.norm(mean), atol=1e-5)
@@ -81,3 +86,30 @@ def test_long_texts_takes_one_of_two_words(embedder) -> None:
 def test_a_tokenizer_longer_than_the_encoder_reads_is_refused(embedder) -> None:
     with pytest.raises(ValueError, match=r"49 tokens, the encoder reads 48"):
         with_length(embedder, 49)
+
+
+def test_a_tokenizer_with_more_pieces_than_the_encoder_knows_is_refused(embedder) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    many = Tokenizer(BytePairs([(a, b) for a in letters for b in letters]), 48)
+    assert many.vocabulary > embedder.encoder.vocabulary
+    with pytest.raises(ValueError, match=r"knows \d+ pieces, the encoder only"):
+        Embedder(embedder.encoder, embedder.transform, many)
+
+
+def test_clip_and_a_tokenizer_that_ends_sentences_otherwise_do_not_go_together() -> None:
+    config = CLIPConfig(
+        image_size=(32, 32), image_width=64, image_layers=1, image_heads=1, text_width=64,
+        text_layers=1, text_heads=1, vocabulary=600, end_id=599, embedding=64,
+    )  # fmt: skip
+    transform = ImageTransform((32, 32))
+    with pytest.raises(ValueError, match="reads a sentence at token 599, the tokenizer ends it"):
+        Embedder(config.build(), transform, Tokenizer(BytePairs([]), 48))
+
+
+def test_embedding_leaves_training_as_it_was(embedder) -> None:
+    embedder.encoder.train()
+    embedder.embed_texts(["a red top"])
+    assert embedder.encoder.training
+    embedder.encoder.eval()
+    embedder.embed_texts(["a red top"])
+    assert not embedder.encoder.training

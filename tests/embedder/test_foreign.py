@@ -84,3 +84,27 @@ def test_weights_without_a_tokenizer_ask_for_one(tmp_path, clip_file) -> None:
     with pytest.raises(ValueError, match=r"brings no tokenizer .* with --tokenizer"):
         import_model(alone)
     assert import_model(alone, tokenizer=tmp_path / "clip")[0].tokenizer.vocabulary == VOCABULARY
+
+
+def test_a_tokenizer_of_another_size_or_end_is_refused(clip_file, tmp_path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    Tokenizer(ClipPairs(MERGES[:2])).save(other)
+    with pytest.raises(ValueError, match=r"has \d+ pieces of words, .*it is not their tokenizer"):
+        import_model(clip_file, tokenizer=other)
+
+
+@pytest.mark.parametrize("wrong", [{"stride": 0}, {"stride": -4}, {"text_length": 0}])
+def test_options_that_mean_nothing_are_refused(clip_file, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1 pixel, a text length at least 3"):
+        import_model(clip_file, **wrong)
+
+
+def test_a_text_length_beyond_the_weights_is_refused(clip_file) -> None:
+    with pytest.raises(ValueError, match="up to 30 tokens, the encoder reads 20"):
+        import_model(clip_file, text_length=30)
+
+
+def test_overlapping_patches_can_be_asked_for(clip_file) -> None:
+    encoder = import_model(clip_file, image_size=(64, 32), stride=8)[0].encoder
+    assert encoder.grid == (7, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tipr.embedder import Embedder, find_bundle
 from tipr.embedder.card import with_terms
+from tipr.embedder.hub import downloaded
 from tipr.embedder.publish import publish
 
 hub = pytest.importorskip("huggingface_hub")
@@ -20,18 +22,27 @@ def shelf(monkeypatch, tmp_path) -> dict[str, Path]:
     """A hub of folders; what is published is copied to `published`."""
     kept: dict[str, Path] = {"published": tmp_path / "published"}
 
-    def download(repo: str, revision: str | None = None, allow_patterns: object = None) -> str:
-        assert allow_patterns and not any("bin" in p or "pt" in p for p in allow_patterns)
-        if repo not in kept:
-            raise OSError(f"404 {repo}\nmore")
-        return str(kept[repo])
+    def download(repo: str, revision: str | None, allow_patterns: list[str]) -> str:
+        """Fetches as the hub does: what the patterns allow, into the folder of the revision."""
+        name = f"{repo}@{revision}" if revision else repo
+        if name not in kept:
+            raise OSError(f"404 {name}\nmore")
+        fetched = tmp_path / "fetched" / name
+        for file in kept[name].iterdir():
+            if any(file.match(pattern) for pattern in allow_patterns):
+                fetched.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, fetched)
+        return str(fetched)
+
+    def create(repo: str, private: bool, exist_ok: bool) -> None:
+        kept["private" if private else "public"] = Path(repo)
 
     def upload(repo_id: str, folder_path: str, **_: object) -> str:
         Path(folder_path).rename(kept["published"])
         return f"https://hub/{repo_id}"
 
     monkeypatch.setattr(hub, "snapshot_download", download)
-    monkeypatch.setattr(hub, "create_repo", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "create_repo", create)
     monkeypatch.setattr(hub, "upload_folder", upload)
     return kept
 
@@ -76,7 +87,7 @@ def test_a_published_model_states_its_licence_and_the_terms_of_its_data(
     card = (shelf["published"] / "README.md").read_text()
     assert "\nlicense: cc-by-nc-4.0\n" in card
     assert "| data and its terms | CUHK-PEDES, by request |" in card
-    assert "not stated" not in card
+    assert "| licence of the weights | cc-by-nc-4.0 |" in card and "private" in shelf
     assert (tmp_path / "model/README.md").read_text() == before
     assert (shelf["published"] / "model.safetensors").is_file()
 
@@ -90,7 +101,7 @@ def test_a_model_is_not_published_without_terms(shelf, embedder, tmp_path, licen
 
 
 def test_a_card_of_ones_own_needs_its_lines() -> None:
-    with pytest.raises(ValueError, match="add them to its README"):
+    with pytest.raises(ValueError, match="add one to its README"):
         with_terms("# my model\n", "mit", "own data")
 
 
@@ -103,3 +114,69 @@ def test_without_the_extra_the_user_is_told_what_to_install(monkeypatch) -> None
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match=r"pip install 'tipr\[hub\]'"):
         find_bundle("hf:acme/small")
+
+
+def test_a_revision_is_fetched_as_named(shelf, embedder, tmp_path) -> None:
+    embedder.save(tmp_path / "model")
+    shelf["acme/small@v2"] = tmp_path / "model"
+    assert Embedder.load("hf:acme/small@v2", "cpu").fingerprint == embedder.fingerprint
+
+
+def test_weights_that_are_only_pickled_are_fetched_where_there_is_nothing_better(
+    shelf, tmp_path
+) -> None:
+    both, old = tmp_path / "both", tmp_path / "old"
+    for folder, names in (
+        (both, ["config.json", "model.safetensors", "pytorch_model.bin"]),
+        (old, ["config.json", "pytorch_model.bin", "flax_model.msgpack"]),
+    ):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(b"{}")
+    shelf |= {"acme/both": both, "acme/old": old}
+    assert {p.name for p in downloaded("hf:acme/both").iterdir()} == {
+        "config.json", "model.safetensors",
+    }  # fmt: skip
+    assert {p.name for p in downloaded("hf:acme/old").iterdir()} == {
+        "config.json", "pytorch_model.bin",
+    }  # fmt: skip
+
+
+def test_nothing_but_the_models_own_files_is_published(shelf, embedder, tmp_path) -> None:
+    model = tmp_path / "model"
+    embedder.save(model)
+    (model / ".env").write_text("SECRET=1")
+    (model / ".git").mkdir()
+    (model / ".git/config").write_text("")
+    (model / "pictures").symlink_to(tmp_path)
+    publish(model, "hf:acme/x", "mit", "own")
+    assert {p.name for p in shelf["published"].iterdir()} == {
+        "config.json", "model.safetensors", "merges.txt", "README.md",
+    }  # fmt: skip
+
+
+def test_a_model_is_public_only_when_asked_for(shelf, embedder, tmp_path) -> None:
+    embedder.save(tmp_path / "model")
+    publish(tmp_path / "model", "hf:acme/x", "mit", "own", private=False)
+    assert "public" in shelf and "private" not in shelf
+
+
+def test_a_damaged_model_is_not_published(shelf, embedder, tmp_path) -> None:
+    embedder.save(tmp_path / "model")
+    (tmp_path / "model/model.safetensors").write_bytes(b"x")
+    with pytest.raises(ValueError, match="damaged"):
+        publish(tmp_path / "model", "hf:acme/x", "mit", "own")
+    assert "private" not in shelf and not shelf["published"].exists()
+
+
+@pytest.mark.parametrize("license_", ["mit\nevil: true", "two words", "-", "mit: x"])
+def test_a_licence_is_one_identifier(shelf, embedder, tmp_path, license_: str) -> None:
+    embedder.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="no identifier of a licence"):
+        publish(tmp_path / "model", "hf:acme/x", license_, "own")
+
+
+def test_another_licence_replaces_the_one_that_was_stated(shelf) -> None:
+    publish("shipped:small", "hf:acme/small", "cc-by-nc-4.0", "rendered people")
+    card = (shelf["published"] / "README.md").read_text()
+    assert card.count("cc-by-nc-4.0") == 2 and "apache-2.0" not in card

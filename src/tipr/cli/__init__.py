@@ -160,7 +160,7 @@ def index(
     /,
     *,
     gallery: Path,
-    model: str = "small",
+    model: str = "shipped:small",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -226,7 +226,7 @@ def search(  # noqa: PLR0913 - one parameter for each flag
         gallery, device, model, _reranker if rerank else None, rerank, long_texts
     ) as searcher:
         hits = searcher.search(description, k)
-        lost = searcher.embedder.unread(description)
+        lost = searcher.unread(description)
     if as_json:
         rows = [{"rank": rank, "score": hit.score, "id": hit.record.id, "path": hit.record.path}
                 for rank, hit in enumerate(hits, 1)]  # fmt: skip
@@ -273,7 +273,8 @@ def _explained(thing: str) -> dict[str, Any]:
         experiment = json.loads((path / "experiment.json").read_text(encoding="utf-8"))
         last = [json.loads(line) for line in lines[-2:]]
         return {"what": "run", "last": last, "experiment": experiment}
-    if ":" in thing and not path.exists():
+    named = thing.startswith(("hf:", "shipped:"))
+    if ":" in thing and not named and not path.exists():
         from tipr.experiments.find import find_experiment
 
         chosen = find_experiment(thing)

@@ -75,7 +75,7 @@ def demo(*, out: Path = Path("demo"), people: int = 100, images: int = 4, seed: 
     from tipr.gallery.indexing import index_folders
     from tipr.gallery.searcher import Searcher
 
-    embedder = Embedder.load("small", "cpu")
+    embedder = Embedder.load("shipped:small", "cpu")
     _cleared(out)
     with tqdm(desc="render", unit="person", disable=None) as bar:
         render_dataset(out / "people", people=people, images=images, level="easy", seed=seed,

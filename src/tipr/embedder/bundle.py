@@ -8,6 +8,7 @@ tokenizer's files and `README.md`, the model card.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,6 +29,11 @@ from tipr.encoders.encoder import Encoder
 FORMAT = 2
 KIND = "tipr"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PARTS = frozenset({
+    CONFIG, WEIGHTS, "README.md", "merges.txt", "vocab.json", "vocab.txt",
+    "reranker.json", "reranker.safetensors",
+})  # fmt: skip
+OWN = "shipped:"  # begins the name of a model that comes with the package
 SHIPPED = Path(__file__).parents[1] / "weights"
 _MALFORMED = (RuntimeError, TypeError, AttributeError, UnicodeDecodeError)
 
@@ -35,7 +41,14 @@ _MALFORMED = (RuntimeError, TypeError, AttributeError, UnicodeDecodeError)
 def write(
     folder: Path, encoder: Encoder, tokenizer: Tokenizer, description: dict[str, Any]
 ) -> None:
-    """Writes a bundle, whole or not at all. Raises OSError; a bundle that was there is intact."""
+    """Writes a bundle, whole or not at all; only a bundle is ever replaced.
+
+    Raises:
+        ValueError: the folder holds anything else.
+        OSError: it could not be written; a bundle that was there is intact.
+    """
+    folder = folder.resolve()
+    _check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     facts = {"model_type": KIND, "format": FORMAT, **description}
@@ -44,7 +57,7 @@ def write(
         tokenizer.save(draft)
         _write_text(draft / CONFIG, json.dumps(facts, indent=2) + "\n")
         _write_text(draft / "README.md", card(facts, encoder))
-        draft.chmod(0o755)
+        _open_to_all(draft)
         _swapped_in(draft, folder)
     except (OSError, SafetensorError) as error:
         raise OSError(f"the model could not be written to {folder} ({error}); free some disk "
@@ -63,6 +76,10 @@ def read(folder: Path) -> tuple[Encoder, ImageTransform, Tokenizer]:
         encoder = from_json(facts["encoder"]).build()
         encoder.load_state_dict({name: value.float() for name, value in weights.items()})
         transform = ImageTransform.from_json(facts["transform"])
+    except PermissionError as error:
+        raise ValueError(
+            f"the model in {folder} may not be read ({error}); ask its owner"
+        ) from error
     except (OSError, KeyError, json.JSONDecodeError, SafetensorError, *_MALFORMED) as error:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
     return encoder, transform, tokenizer
@@ -72,10 +89,16 @@ def find_bundle(path: Path | str) -> Path:
     """The folder of a model: a bundle, a run, a shipped name, or `hf:ORGANISATION/NAME`."""
     if str(path).startswith(HUB):
         return downloaded(str(path))
-    places = [SHIPPED / str(path), Path(path), Path(path) / "best"]
-    for place in places:
-        if (place / CONFIG).is_file():
-            return place
+    name = str(path).removeprefix(OWN)
+    ours, theirs = SHIPPED / name, Path(path)
+    here = next((p for p in (theirs, theirs / "best") if (p / CONFIG).is_file()), None)
+    if (ours / CONFIG).is_file() and Path(name).name == name:
+        if here is not None:
+            raise ValueError(f"{name} is a folder here and a model that comes with tipr; write "
+                             f"./{name} or {OWN}{name}")  # fmt: skip
+        return ours
+    if here is not None:
+        return here
     if Path(path).exists():
         raise ValueError(f"{path} is no model of tipr; if it holds weights of CLIP or a checkpoint "
                          f"of the field, convert it: tipr import {path} --out MODEL")  # fmt: skip
@@ -99,16 +122,12 @@ def is_bundle(path: Path | str) -> bool:
             folder = find_bundle(path)
         except ValueError:
             return False
-    try:
-        facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        return False
-    return isinstance(facts, dict) and facts.get("model_type") == KIND
+    return _kind(folder) == KIND
 
 
 def name_of(folder: Path) -> str:
     """How a bundle is found again from anywhere: a shipped name, or the absolute path."""
-    return folder.name if folder.parent == SHIPPED else str(folder.resolve())
+    return OWN + folder.name if folder.parent == SHIPPED else str(folder.resolve())
 
 
 def half(encoder: Encoder) -> dict[str, Tensor]:
@@ -126,6 +145,34 @@ def _check_kind(facts: Any, folder: Path) -> None:
                          f"{FORMAT}")  # fmt: skip
 
 
+def _check_place(folder: Path) -> None:
+    """Raises ValueError where writing a bundle would take something else away."""
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
+    others = sorted(names - PARTS)
+    if others or (names and _kind(folder) != KIND):
+        raise ValueError(f"{folder} holds other things ({', '.join(others or sorted(names))[:80]}) "
+                         "and no model is written there; choose a new folder")  # fmt: skip
+
+
+def _kind(folder: Path) -> str | None:
+    try:
+        facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    return facts.get("model_type") if isinstance(facts, dict) else None
+
+
+def _open_to_all(draft: Path) -> None:
+    """As files and folders of this user are by default, not as temporary ones are."""
+    mask = os.umask(0)
+    os.umask(mask)
+    draft.chmod(0o777 & ~mask)
+    for path in draft.iterdir():
+        path.chmod(0o666 & ~mask)
+
+
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -133,6 +180,8 @@ def _write_text(path: Path, text: str) -> None:
 def _swapped_in(draft: Path, folder: Path) -> None:
     """Puts a finished folder in place of an older one, which is removed last."""
     old = folder.with_name(f".{folder.name}-old")
+    if old.exists() and not folder.exists():  # a crash between the two renames
+        old.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.replace(old)

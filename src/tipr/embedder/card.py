@@ -10,7 +10,9 @@ from tipr.encoders.encoder import Encoder
 
 UNSTATED = "not stated"
 _LICENSE = re.compile(r"^license: .*$", re.MULTILINE)
+_ROW = re.compile(r"^\| licence of the weights \| .*$", re.MULTILINE)
 _DATA = re.compile(r"^\| data and its terms \| .*$", re.MULTILINE)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def card(facts: dict[str, Any], encoder: Encoder) -> str:
@@ -55,14 +57,19 @@ def with_terms(text: str, license_: str, data: str) -> str:
     if not license_.strip() or not data.strip():
         raise ValueError("a model is published with the licence of its weights and the terms of "
                          "its data; state both")  # fmt: skip
+    if not _IDENTIFIER.fullmatch(license_):
+        raise ValueError(f"{license_!r} is no identifier of a licence; write one as apache-2.0, "
+                         "cc-by-nc-4.0 or other")  # fmt: skip
     one_line = " ".join(data.replace("|", "/").split())
-    told = _LICENSE.sub(lambda _: f"license: {license_.strip()}", text, count=1)
-    told, filled = _DATA.subn(lambda _: f"| data and its terms | {one_line} |", told, count=1)
-    if told == text or not filled:
-        raise ValueError("the model card has no lines `license:` and `| data and its terms |`; add "
-                         "them to its README.md")  # fmt: skip
-    return told.replace(f"| licence of the weights | {UNSTATED} |",
-                        f"| licence of the weights | {license_.strip()} |")  # fmt: skip
+    for pattern, line in (
+        (_LICENSE, f"license: {license_}"),
+        (_ROW, f"| licence of the weights | {license_} |"),
+        (_DATA, f"| data and its terms | {one_line} |"),
+    ):
+        text, filled = pattern.subn(lambda _, line=line: line, text, count=1)
+        if not filled:
+            raise ValueError(f"the model card has no line for {line!r}; add one to its README.md")
+    return text
 
 
 def fill_terms(folder: Path, license_: str, data: str) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from PIL import Image
 from torch import Tensor
 
-from tipr.data.clauses import chunks_that_fit
+from tipr.data.clauses import chunks_that_fit, cut_word
 from tipr.data.images import ImageTransform, open_image
 from tipr.data.text import Tokenizer
 from tipr.embedder import bundle
@@ -95,7 +95,9 @@ class Embedder:
 
     def unread(self, text: str) -> str | None:
         """The first word of this sentence that is not read; None when all of it is."""
-        return None if self.long_texts == "clauses" else self.tokenizer.unread(text)
+        if self.long_texts == "clauses":
+            return cut_word(self.tokenizer, text)
+        return self.tokenizer.unread(text)
 
     def _clause_means(self, texts: Sequence[str], batch_size: int) -> Float32[np.ndarray, "N D"]:
         parts = [chunks_that_fit(self.tokenizer, text) for text in texts]
@@ -144,7 +146,7 @@ class Embedder:
 
     @classmethod
     def load(
-        cls, path: Path | str = "small", device: str = "auto", long_texts: LongTexts = "cut"
+        cls, path: Path | str = "shipped:small", device: str = "auto", long_texts: LongTexts = "cut"
     ) -> Embedder:
         """A bundle folder, a run folder (its best bundle), the name of a shipped model, or
         `hf:ORGANISATION/NAME` of the Hugging Face hub.

@@ -39,10 +39,12 @@ def import_model(
     Raises:
         ValueError: the weights are not recognised, unsafe or damaged, or the tokenizer is missing.
     """
+    if (stride is not None and stride < 1) or (text_length is not None and text_length < 3):
+        raise ValueError("a stride is at least 1 pixel, a text length at least 3 tokens")
     places = [_place(part) for part in parts_of(source)]
     loaded = load_weights("+".join(map(str, places)), image_size=image_size, stride=stride)
-    length = min(text_length or loaded.config.text_length, loaded.config.text_length)
-    words = _tokenizer(places, tokenizer, loaded, length)
+    most = loaded.config.text_length
+    words = _tokenizer(places, tokenizer, loaded, most if text_length is None else text_length)
     encoder = loaded.build()
     transform = _transform(places[0], loaded, encoder.image_size)
     return Embedder(encoder, transform, words, str(source)), loaded
@@ -60,18 +62,32 @@ def _place(part: str) -> Path:
 def _tokenizer(
     places: list[Path], named: Path | str | None, loaded: Loaded, length: int
 ) -> Tokenizer:
-    if named is not None:
-        return read_tokenizer(named, length)
-    for place in reversed(places):  # of VIT+BERT the second has the words
-        folder = place if place.is_dir() else place.parent
-        if any((folder / name).is_file() for name in _TOKENIZER_FILES):
-            return read_tokenizer(folder, length)
-    if loaded.config.vocabulary == CLIPConfig().vocabulary:
-        return read_tokenizer("clip", length)
-    raise ValueError(
-        f"{places[-1]} brings no tokenizer for its {loaded.config.vocabulary} pieces of words; "
-        "pass the folder or file that has it (vocab.txt for BERT's words) with --tokenizer"
-    )
+    """The words of the weights, of exactly their number."""
+    source = named or _beside(places) or _usual(loaded)
+    if source is None:
+        raise ValueError(
+            f"{places[-1]} brings no tokenizer for its {loaded.config.vocabulary} pieces of words; "
+            "pass the folder or file that has it (vocab.txt for BERT's words) with --tokenizer"
+        )
+    words, config = read_tokenizer(source, length), loaded.config
+    ends = isinstance(config, CLIPConfig) and config.end_id != words.specials.end
+    if words.vocabulary != config.vocabulary or ends:
+        raise ValueError(
+            f"{source} has {words.vocabulary} pieces of words, the weights {config.vocabulary}"
+            f"{' and another end of a sentence' if ends else ''}: it is not their tokenizer; "
+            "name the right one with --tokenizer"
+        )
+    return words
+
+
+def _beside(places: list[Path]) -> Path | None:
+    """The folder that has a vocabulary; of VIT+BERT the second has the words."""
+    folders = [place if place.is_dir() else place.parent for place in reversed(places)]
+    return next((f for f in folders if any((f / n).is_file() for n in _TOKENIZER_FILES)), None)
+
+
+def _usual(loaded: Loaded) -> str | None:
+    return "clip" if loaded.config.vocabulary == CLIPConfig().vocabulary else None
 
 
 def _transform(place: Path, loaded: Loaded, size: tuple[int, int]) -> ImageTransform:

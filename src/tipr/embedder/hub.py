@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 HUB = "hf:"
-# No pickles: a repository that has only those is fetched by hand and imported from the file.
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.txt.gz", "README.md", "LICENSE*")
+_OLDER = (*_WANTED, "pytorch_model*.bin")  # where there are no safetensors
 _NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 
@@ -27,9 +27,12 @@ def downloaded(name: str) -> Path:
         raise ValueError(f"{name} is no name of a model; its form is hf:ORGANISATION/NAME")
     hub = _hub()
     try:
-        folder = hub.snapshot_download(
-            found["repo"], revision=found["revision"], allow_patterns=list(_WANTED)
-        )
+        for wanted in (_WANTED, _OLDER):
+            folder = hub.snapshot_download(
+                found["repo"], revision=found["revision"], allow_patterns=list(wanted)
+            )
+            if any(Path(folder).rglob("*.safetensors")):
+                break
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} could not be fetched ({_first_line(error)}); check the name and "
                          "the network, or pass a folder with the model") from error  # fmt: skip

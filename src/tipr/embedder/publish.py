@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tipr.embedder.bundle import find_bundle
+from tipr.embedder.bundle import PARTS, find_bundle
 from tipr.embedder.card import fill_terms
 from tipr.embedder.embedder import Embedder
 from tipr.embedder.hub import upload
@@ -25,6 +25,9 @@ def publish(model: Path | str, name: str, license_: str, data: str, *, private: 
     Embedder.load(folder, "cpu")  # a damaged model is not published
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "model"
-        shutil.copytree(folder, copy)
+        copy.mkdir()
+        for part in sorted(PARTS):  # and nothing else that may lie in the folder
+            if (folder / part).is_file():
+                shutil.copyfile(folder / part, copy / part)
         fill_terms(copy, license_, data)
         return upload(copy, name, private=private)

@@ -58,7 +58,7 @@ def tiny() -> Experiment:
 def tuned() -> Experiment:
     return replace(
         small(),
-        init_from="small",
+        init_from="shipped:small",
         optim=OptimConfig(epochs=1, lr=3e-4, head_lr=1e-3, warmup_epochs=0.1),
     )
 

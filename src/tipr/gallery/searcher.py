@@ -106,6 +106,10 @@ class Searcher:
         again = _reordered(hits[: self.depth], description, self.reranker)
         return [*again, *hits[self.depth :]][:k]
 
+    def unread(self, description: str) -> str | None:
+        """The first word of a description that is not read; None when all of it is."""
+        return self.embedder.unread(description)
+
     def close(self) -> None:
         self.gallery.close()
 

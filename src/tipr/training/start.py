@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tipr.encoders.shared import SharedConfig
 from tipr.training.experiment import Experiment
 
 OWN = "own"
+INPUT, FACTS = "input", "input.json"  # of a run's folder
 
 
 def new_embedder(experiment: Experiment, source: str) -> Embedder:
@@ -38,11 +40,46 @@ def new_embedder(experiment: Experiment, source: str) -> Embedder:
     return Embedder(start.encoder, start.transform, tokenizer, source)
 
 
+def save_input(embedder: Embedder, experiment: Experiment, out: Path) -> None:
+    """Keeps what feeds the encoder, and which weights it began with, beside the run.
+
+    A resumed run reads these and its checkpoint: what `init_from` named may have moved or changed.
+    """
+    folder = out / INPUT
+    folder.mkdir(parents=True, exist_ok=True)
+    embedder.tokenizer.save(folder)
+    facts = {
+        "transform": embedder.transform.to_json(),
+        "text_length": embedder.tokenizer.length,
+        "init_from": experiment.init_from,
+        "init_fingerprint": embedder.fingerprint if experiment.init_from else None,
+    }
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def resumed_embedder(experiment: Experiment, source: str, out: Path) -> Embedder:
+    """The encoder of a run that goes on, for its checkpoint to fill.
+
+    Raises:
+        ValueError: what `save_input` wrote is missing or damaged.
+    """
+    record = out / INPUT / FACTS
+    try:
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        transform = ImageTransform.from_json(facts["transform"])
+        tokenizer = read_tokenizer(out / INPUT, facts["text_length"])
+    except (OSError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{record} cannot be read ({error}); restore it, or begin a new run with "
+                         "--init-from") from error  # fmt: skip
+    return Embedder(experiment.encoder.build(), transform, tokenizer, source)
+
+
 def _start(experiment: Experiment) -> Embedder:
     """The model that is named; or what weights of others become in this experiment's geometry."""
     name = experiment.init_from
-    there = any(part.startswith(HUB) or Path(part).exists() for part in parts_of(name))
-    if not there or is_bundle(name):
+    parts = parts_of(name)
+    there = any(part.startswith(HUB) or Path(part).exists() for part in parts)
+    if not there or (len(parts) == 1 and is_bundle(name)):
         return Embedder.load(name, "cpu")
     config = experiment.encoder
     stride = config.stride if isinstance(config, CLIPConfig | SharedConfig) else None
