@@ -62,6 +62,25 @@ def test_the_real_command_prints_names_that_are_no_text(broken) -> None:
     assert "problem: unreadable images (1)" in done.stdout
 
 
+@pytest.mark.parametrize("deep", [(), ("--deep",)])
+def test_json_comes_out_even_where_no_dataset_is_known(tmp_path, capsys, deep) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        assert ended(path, "--json", *deep) == 1
+        printed = capsys.readouterr()
+        said = json.loads(printed.out)
+        assert list(said) == ["error"] and said["error"].startswith(f"{path} ")
+        assert printed.err == ""
+
+
+def test_a_file_that_cannot_be_understood_is_a_report(tmp_path, capsys) -> None:
+    (tmp_path / "people.csv").write_text("a.jpg,a red coat,1\n")
+    assert ended(tmp_path, "--json") == 1
+    report = json.loads(capsys.readouterr().out)
+    assert [finding["kind"] for finding in report["findings"]] == ["entries that lack something"]
+    assert ended(tmp_path) == 1
+    assert "has no column for the image" in capsys.readouterr().out
+
+
 def test_an_unknown_folder_is_answered_by_the_reader(tmp_path, capsys) -> None:
     with pytest.raises(ValueError, match=str(tmp_path)):
         ended(tmp_path)

@@ -81,7 +81,7 @@ def test_what_is_no_file_is_not_opened(deep, tmp_path) -> None:
     (tmp_path / "x.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     assert looked(tmp_path / "x.jpg", deep).reason == "is a folder"
-    assert looked(tmp_path / "pipe.jpg", deep).reason == "is no ordinary file"
+    assert looked(tmp_path / "pipe.jpg", deep).reason == "is no regular file"
 
 
 def test_missing_is_told_from_unreadable(tmp_path) -> None:

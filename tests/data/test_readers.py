@@ -262,5 +262,6 @@ def test_a_person_in_two_splits_is_refused(tmp_path) -> None:
     rows = json.loads((root / "reid_raw.json").read_text())
     rows[0]["id"] = rows[3]["id"]
     (root / "reid_raw.json").write_text(json.dumps(rows))
-    with pytest.raises(DatasetError, match="1 people stand in both train and test"):
+    both = r"train in entry 0 of reid_raw\.json \(train/0\.jpg\), test in entry 3 of"
+    with pytest.raises(DatasetError, match=rf"1 person stands in both train and test.* 30: {both}"):
         read_dataset(root)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reader_cases import annotated, faults_of, row
 
 from tipr.data.readers import DatasetError, read_dataset
-from tipr.data.readers.entries import strict
+from tipr.data.readers.entries import Fault, strict
 from tipr.data.readers.fields import BadField, checked_path
 from tipr.data.readers.layouts import entries, recognised
 from tipr.data.readers.rows import rows as raw_rows
@@ -49,10 +49,43 @@ def test_broken_json_names_the_entry_and_the_line_of_it(tmp_path, end: str) -> N
     assert len(entries(recognised(root), [])) == 4
 
 
+@pytest.mark.parametrize("broken", [0, 1, 20, 500, 2500, 2999])
+@pytest.mark.parametrize("wrong", ["captions", '"captions" x', '"captions": "a\n'])
+@pytest.mark.parametrize("space", ["", "\n" * 70_000])
+def test_the_line_of_a_mistake_is_told_exactly(tmp_path, broken, wrong: str, space: str) -> None:
+    lines = [json.dumps(row(f"{i}.jpg", id=i)) for i in range(3000)]
+    lines[broken] = lines[broken].replace('"captions"', wrong)
+    (tmp_path / "reid_raw.json").write_text(f"[{space}\n" + ",\n".join(lines) + "\n]")
+    faults: list[Fault] = []
+    kept = list(raw_rows(tmp_path / "reid_raw.json", faults.append))
+    line = len(space) + broken + 2
+    assert [fault.where for fault in faults] == [
+        f"{tmp_path}/reid_raw.json, entry {broken}, line {line}"
+    ]
+    assert len(kept) == broken
+
+
+def test_each_entry_that_is_no_utf8_is_told_and_the_others_kept(tmp_path) -> None:
+    rows = [row(), row("b.jpg", captions=["a r\u00e9d coat"]), row("c.jpg", camera="\u00e9")]
+    rows += [row("d.jpg", id="Andr\u00e9"), row("\u00e9.jpg")]
+    annotated(tmp_path, rows)
+    text = json.dumps([*rows, row("e.jpg", captions=["a blue hat"])], ensure_ascii=False)
+    (tmp_path / "reid_raw.json").write_bytes(text.encode("latin-1"))
+    faults = faults_of(tmp_path)
+    assert [(fault.kind, fault.where[-7:]) for fault in faults] == [
+        ("text", f"entry {number}") for number in (1, 2, 3, 4)
+    ]
+    assert faults[0].says == 'a caption is not UTF-8: "a r\\xe9d coat"; save it as UTF-8'
+    assert [e.file for e in entries(recognised(tmp_path), [])] == ["a.jpg", "e.jpg"]
+
+
 def test_text_that_is_no_utf8_is_refused(tmp_path) -> None:
     annotated(tmp_path, [row()])
-    (tmp_path / "reid_raw.json").write_bytes(b'[{"id": 1, "file_path": "\xff"}]')
-    with pytest.raises(DatasetError, match=r"reid_raw\.json is not UTF-8 text"):
+    (tmp_path / "reid_raw.json").write_bytes(b'[{"id": 1, "file_path": "a \xff"}]')
+    says = (
+        r'reid_raw\.json, entry 0: the name of its image is not UTF-8: "a \\xff"; save it as UTF-8'
+    )
+    with pytest.raises(DatasetError, match=says):
         read_dataset(tmp_path)
 
 
@@ -115,6 +148,7 @@ def test_a_bad_value_is_named_with_file_entry_and_fix(
         ("/etc/passwd", "absolute path; write it relative"),
         ("//host/share.jpg", "absolute path"),
         ("C:/people/a.jpg", "absolute path"),
+        ("C:a.jpg", "absolute path"),
         ("C:\\people\\a.jpg", "backslashes; write a/b.jpg"),
         ("..\\a.jpg", "backslashes"),
         ("a\0.jpg", "no file name may have"),

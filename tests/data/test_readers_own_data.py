@@ -136,6 +136,52 @@ def test_a_bad_table_is_an_error_in_words(tmp_path, text: str, says: str) -> Non
         read_dataset(table(tmp_path, text))
 
 
+def tabbed(root: Path, rows: str) -> list[tuple[str, str]]:
+    found = entries(recognised(table(root, f"image\tcaption\tid\n{rows}", "people.tsv")))
+    return [(entry.captions[0], str(entry.person)) for entry in found]
+
+
+@pytest.mark.parametrize(
+    ("cell", "caption"),
+    [
+        ('"red" coat', '"red" coat'),
+        ('5" heels', '5" heels'),
+        ('"open', '"open'),
+        ('"a ""red"" coat"', 'a "red" coat'),
+        ('"a tab\there"', "a tab here"),
+        ('"two\nlines"', "two lines"),
+        ('"two\r\n""red"" lines"', 'two "red" lines'),
+        ('"a" and "b"', '"a" and "b"'),
+        ('"""a"""', '"a"'),
+        ("x" * 200_000, "x" * 200_000),
+    ],
+)
+@pytest.mark.parametrize("after", ["", "b.jpg\ta hat\t2\n", 'b.jpg\t"blue" hat, 5" high\t2\n'])
+def test_cells_between_tabs_may_begin_with_a_quotation_mark(tmp_path, cell, caption, after) -> None:
+    found = tabbed(tmp_path, f"a.jpg\t{cell}\t1\n{after}")
+    assert found[0] == (caption, "1")
+    assert [person for _, person in found[1:]] == ["2"] * bool(after)
+
+
+def test_a_quotation_mark_is_not_looked_for_beyond_a_hundred_lines(tmp_path) -> None:
+    rest = "".join(f"{n or 'a'}.jpg\ttext {n}\t{n}\n" for n in range(300))
+    found = tabbed(tmp_path, f'x.jpg\t"open\t7\n{rest}z.jpg\tends"\t8\n')
+    assert [found[0], found[300], len(found)] == [('"open', "7"), ("text 299", "299"), 302]
+
+
+def test_lines_are_counted_in_tables_with_tabs(tmp_path) -> None:
+    rows = 'a.jpg\t"open\t1\nb.jpg\t"two\nlines"\t2\n\nc.jpg\tx\n'
+    root = table(tmp_path, f"image\tcaption\tid\n{rows}", "people.tsv")
+    with pytest.raises(DatasetError, match=r"people\.tsv, entry 2, line 6: has 2 cells under 3"):
+        read_dataset(root)
+
+
+def test_the_longest_cell_of_a_table_is_told(tmp_path) -> None:
+    root = table(tmp_path, HEADER + f"a.jpg,{'x' * 140_000},1,,train\n")
+    with pytest.raises(DatasetError, match=r"entry 0, line 2: has a cell of more than 131,072 ch"):
+        read_dataset(root)
+
+
 def test_what_stands_before_an_open_quotation_mark_is_kept(tmp_path) -> None:
     faults: list[Fault] = []
     root = table(tmp_path, HEADER + SOUND + 'c.jpg,"open,3,1,train\n')
@@ -144,7 +190,10 @@ def test_what_stands_before_an_open_quotation_mark_is_kept(tmp_path) -> None:
 
 
 def test_a_table_that_is_no_utf8_says_how_to_save_it(tmp_path) -> None:
-    with pytest.raises(DatasetError, match=r"people\.csv is not UTF-8 text.*save it as UTF-8"):
+    with pytest.raises(
+        DatasetError,
+        match=r'people\.csv, entry 0, line 2: a caption is not UTF-8: "caf\\xe9"; save it as UTF-8',
+    ):
         read_dataset(table(tmp_path, HEADER + "a.jpg,caf\u00e9,1,,train\n", encoding="cp1252"))
 
 

@@ -102,7 +102,14 @@ def test_archives_named_after_splits_are_these_splits(tmp_path) -> None:
         ({"b.png": b"", "b.json": "{"}, "json", "its .json is not valid JSON"),
         ({"b.png": b"", "b.json": "[" * 100_000}, "json", "its .json is not valid JSON"),
         ({"b.png": b"", "b.json": "3"}, "type", "its .json is no object"),
-        ({"b.png": b"", "b.txt": b"\xff\xfe"}, "json", "its text is not UTF-8"),
+        ({"b.png": b"", "b.txt": b"\xff\xfe"}, "text", "b.txt is not UTF-8"),
+        ({"b.png": b"", "b.txt": "x", "b.cls": b"\xff"}, "text", "b.cls is not UTF-8"),
+        ({"b.png": b"", "b.json": '{"pid": %s}' % ("9" * 5000)}, "keys", "has no caption"),
+        ({"b.png": b"", "b.json": '{"caption": "x", "pid": %s}' % ("9" * 5000)}, "type", "is inf"),
+        ({"b.png": b"", "b.json": '{"id": 1, "id": 2}'}, "twice", "its .json has id twice"),
+        ({"b.png": b"", "b.PNG": b""}, "twice", "has 2 pictures, b.png and b.PNG; give each"),
+        ({"b.jpg": b"", "b.png": b""}, "twice", "has 2 pictures, b.jpg and b.png; give each"),
+        ({"b.jpg": b"", "b.txt": "x", "b.TXT": "y"}, "twice", "2 .txt, b.txt and b.TXT"),
         ({"b.png": b"", "b.txt": b"x" * (1 << 21)}, "type", "the limit is 1048576"),
         ({"b.png": b"", "b.txt": "x", "b.json": person(True)}, "type", "its person is True"),
         ({"../b.png": b"", "../b.json": person(1)}, "path", "leaves the folder"),
@@ -129,14 +136,10 @@ def test_a_members_name_never_leads_to_a_file_on_disk(tmp_path, name: str) -> No
         open_image(f"{path}/{name}")
 
 
-def test_links_and_devices_are_no_members(tmp_path) -> None:
-    path = tmp_path / "0.tar"
-    with tarfile.open(path, "w") as archive:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
-            header = tarfile.TarInfo(f"{kind.decode()}.png")
-            header.type, header.linkname = kind, "/etc/passwd"
-            archive.addfile(header)
-    assert index(path) == {}
+def test_the_caption_in_the_json_goes_before_the_text(tmp_path) -> None:
+    members = {"0.png": picture(), "0.txt": "a text", "0.json": person(1, caption="of the json")}
+    shard(tmp_path / "0.tar", members)
+    assert [pair.caption for pair in read_dataset(tmp_path).train] == ["of the json"]
 
 
 def test_a_folder_called_tar_is_a_folder(tmp_path) -> None:

@@ -76,8 +76,14 @@ def check(data: Path, /, *, deep: Flag = False, as_json: Json = False) -> None:
     """
     from tipr.data.check import check_dataset
 
-    with tqdm(desc="check", unit="image", disable=None) as bar:
-        report = check_dataset(data, deep, shown(bar))
+    try:
+        with tqdm(desc="check", unit="image", disable=None) as bar:
+            report = check_dataset(data, deep, shown(bar))
+    except (ValueError, OSError) as error:
+        if not as_json:
+            raise
+        print(json.dumps({"error": str(error)}))
+        sys.exit(1)
     print(json.dumps(report.to_json()) if as_json else report)
     if not report.clean:
         sys.exit(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tipr.data.plain import plain
 from tipr.data.shards import ShardError, member_bytes, shard_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class UnreadableImage(ValueError):
     """A picture that cannot be used, and why."""
 
     def __init__(self, path: Path | None, reason: str) -> None:
-        super().__init__(f"{path}: {reason}" if path else reason)
+        super().__init__(plain(f"{path}: {reason}" if path else reason))
         self.path = path
         self.reason = reason
 
@@ -77,8 +79,16 @@ def image_files(folder: Path | str) -> list[Path]:
         entered.add(key)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(here, name) for name in files if not name.startswith("."))
-        found.extend(path for path in paths if path.is_file())
+        found.extend(path for path in paths if _is_file(path))
     return sorted(found)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; what may not be looked at is taken for one, so that it is named."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def open_image(
@@ -166,8 +176,17 @@ def _triple(values: Sequence[float]) -> tuple[float, float, float]:
 
 def _opened(path: Path) -> BinaryIO:
     """The file, on disk or inside a tar archive (`SHARD.tar/MEMBER`)."""
-    contents = member_bytes(path) if shard_of(path) else None
-    if (path.stat().st_size if contents is None else len(contents)) == 0:
+    if shard_of(path):
+        contents = member_bytes(path)
+        size = len(contents)
+    else:
+        contents, status = None, path.stat()
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise UnreadableImage(
+                path, "is no regular file (a pipe or device); put the picture there"
+            )
+    if size == 0:
         raise UnreadableImage(path, "the file is empty")
     return path.open("rb") if contents is None else io.BytesIO(contents)
 
@@ -246,6 +265,9 @@ def _reason(error: Exception) -> str:
         return "not a picture, or too damaged to tell"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"too large: the limit is {MAX_PIXELS // 1_000_000} million pixels"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        moved = "was it moved? `tipr data check DIR` tells what a dataset lacks"
+        return f"cannot be opened: no such file; {moved}"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be opened: {error.strerror.lower()}"
     if "truncated" in str(error).lower():

@@ -81,8 +81,17 @@ class Dataset:
     person_names: Mapping[int, str] = field(default_factory=dict)  # empty where ids are numbers
 
     def person(self, person_id: int) -> str:
-        """The id of a person as the annotation has it, for reports."""
+        """The id of a person as the annotation has it, for whatever a user reads.
+
+        It is for the `person_id` of this dataset's pairs; what `contiguous` numbers anew has lost
+        its name.
+        """
         return self.person_names.get(person_id, str(person_id))
+
+    def people(self, split: str) -> dict[int, str]:
+        """Everybody in a split as they first appear: `person_id`, and the id in the annotation."""
+        ids = dict.fromkeys(pair.person_id for pair in self.split(split))
+        return {person_id: self.person(person_id) for person_id in ids}
 
     def split(self, name: str) -> tuple[Pair, ...]:
         if name not in ("train", "val", "test"):

@@ -74,7 +74,8 @@ def _hits(
         yield Hit("missing folders", f"{folder}: {images:,} annotated images")
     yield from picture_hits(rows, found, frozenset(absent))
     yield from equal_hits(rows, found)
-    yield from unnamed_hits(rows, layout.images)
+    if rows:
+        yield from unnamed_hits(rows, layout.images)
     yield from people_hits(rows)
     yield from caption_hits(rows, read_tokenizer("clip", CLIP_LENGTH).unread)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import regex
 
 from tipr.data.check.report import Hit
+from tipr.data.plain import plain
 from tipr.data.readers.entries import Entry
 
 Occurrence = tuple[str, int | str]  # file and person
@@ -84,13 +85,8 @@ def _context(text: str, start: int, end: int) -> str:
     end = min(end, start + _SHOWN)
     before, after = max(0, start - _AROUND), end + _AROUND
     cut = "..." * (before > 0), "..." * (after < len(text))
-    return f'"{cut[0]}{_plain(text[before:after])}{cut[1]}"'
+    return f'"{cut[0]}{plain(text[before:after])}{cut[1]}"'
 
 
 def _shown(text: str) -> str:
-    return f'"{_plain(text[:_SHOWN])}{"..." * (len(text) > _SHOWN)}"'
-
-
-def _plain(text: str) -> str:
-    """The text with everything written out that a terminal would not show."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f'"{plain(text[:_SHOWN])}{"..." * (len(text) > _SHOWN)}"'

@@ -67,7 +67,7 @@ def _picture(path: Path, deep: bool) -> Picture:
 
 
 def _no_file(path: Path) -> Picture | None:
-    """What a path is when it is no ordinary file; nothing else may be opened."""
+    """What a path is when it is no regular file; nothing else may be opened."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +76,7 @@ def _no_file(path: Path) -> Picture | None:
         return Picture(reason=_refused(error))
     if stat.S_ISREG(mode):
         return None
-    return Picture(reason=f"is {'a folder' if stat.S_ISDIR(mode) else 'no ordinary file'}")
+    return Picture(reason=f"is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}")
 
 
 def _refused(error: Exception) -> str:
@@ -128,7 +128,14 @@ def absent_folders(rows: Iterable[Entry], images: Path, expected: Iterable[str])
         place = next((i for i, part in enumerate(parts) if part in names), None)
         if place is not None:
             counts["/".join(parts[: place + 1])] += 1
-    return {folder: n for folder, n in sorted(counts.items()) if not (images / folder).is_dir()}
+    return {folder: n for folder, n in sorted(counts.items()) if _absent(images / folder)}
+
+
+def _absent(folder: Path) -> bool:
+    try:
+        return not folder.is_dir()
+    except PermissionError:
+        return False  # its pictures are told to be locked
 
 
 def equal_hits(rows: Sequence[Entry], found: Sequence[Picture]) -> Iterator[Hit]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tipr.data.check.kinds import FAULTS, KINDS, Kind
+from tipr.data.plain import plain
 
 Severity = Literal["problem", "note"]
 EXAMPLES = 5
@@ -83,7 +84,7 @@ class Report:
 
     def __str__(self) -> str:
         files = ", ".join(path.name for path in self.annotations)
-        lines = [f"{self.root}: {self.layout} ({files}; images in {self.images})", ""]
+        lines = [plain(f"{self.root}: {self.layout} ({files}; images in {self.images})"), ""]
         lines += [*_table(self.counts), *([self.compared] if self.compared else []), ""]
         for finding in self.findings:
             lines += [*_told(finding), ""]
@@ -134,7 +135,7 @@ def _table(counts: tuple[Count, ...]) -> list[str]:
 def _told(finding: Finding) -> list[str]:
     more = finding.count - len(finding.examples)
     lines = [f"{finding.severity}: {finding.kind} ({finding.count:,})"]
-    lines += [f"    {example}" for example in finding.examples]
+    lines += [f"    {plain(example)}" for example in finding.examples]
     if more > 0 and len(finding.examples) == EXAMPLES:
         lines.append("    ...")
     return [*lines, f"  {finding.advice}"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from tipr.data.plain import plain
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -14,6 +17,18 @@ HARMLESS = ("duplicate", "empty caption")  # left out of what is read, and no re
 
 class DatasetError(ValueError):
     """A dataset cannot be read; the message names the file, the entry and the way out."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__(plain(says))
+
+
+@dataclass(slots=True)
+class Row:
+    """One entry before anything about it was checked."""
+
+    number: int  # from 0
+    where: str  # file, entry and line, for messages
+    fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +48,10 @@ class Entry:
 class Fault:
     """Something wrong with an annotation.
 
-    `kind` is one of: json, csv, shard (the file breaks off or cannot be parsed there), keys (one is
-    missing), type (a value of a wrong one), path (a file name that leaves the folder), split,
-    person (one file, two people), and the harmless `duplicate` and `empty caption`.
+    `kind` is one of: json, csv, shard (the file breaks off or cannot be parsed there), file (it
+    cannot be opened), text (it is no UTF-8), none (there are no entries), keys (one is missing),
+    twice (one is there twice), type (a value of a wrong one), path (a file name that leaves the
+    folder), split, person (one file, two people), and the harmless `duplicate` and `empty caption`.
     """
 
     kind: str
@@ -43,7 +59,13 @@ class Fault:
     says: str  # what is wrong and the fix
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.says}"
+        return plain(f"{self.where}: {self.says}")
+
+
+def refused(path: Path | str, error: OSError) -> str:
+    """What is said of a file or folder that the system does not let be read."""
+    way = f"; allow it: chmod -R u+rX {path}" if isinstance(error, PermissionError) else ""
+    return f"cannot be read: {(error.strerror or str(error)).lower()}{way}"
 
 
 Report = Callable[[Fault], None]

@@ -7,6 +7,7 @@ the spellings found in published code are taken, the first that is there counts.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,15 +16,18 @@ from tipr.data.readers.entries import SPLITS, Split
 
 FILE_KEYS = ("file_path", "img_path", "image", "image_path", "file_name", "filename", "path")
 CAPTION_KEYS = ("captions", "caption", "text")
-PERSON_KEYS = ("person_id", "id", "person", "pid")
+PERSON_KEYS = ("person_id", "pid", "person", "id")  # `id` last: it may count the rows
 CAMERA_KEYS = ("camera", "camera_id", "cam", "camid")
+READ = frozenset((*FILE_KEYS, *CAPTION_KEYS, *PERSON_KEYS, *CAMERA_KEYS, "split", "image_id"))
 
 _LARGEST = 2**63 - 1  # what a tensor of ids can hold
 _LONGEST = 4096  # characters of a file's name
+_AROUND = 24  # characters shown on each side of what is wrong
 _SAME = {"valid": "val", "validation": "val", "dev": "val"}
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PLAINER = re.compile(r"//|/\.|^\.|/$")  # only such names are not plain already
 _HALF = re.compile(r"[\ud800-\udfff]")  # of a letter that UTF-16 writes in two
+_BYTE = re.compile(r"[\udc80-\udcff]")  # one that is no UTF-8, as `rows` has it read
 _CAMERA = re.compile(r"[-\d]+_c(\d+)|\d{4}_\d{3}_(\d{2})_\d{4}(?:morning|noon|afternoon)")
 
 
@@ -42,6 +46,24 @@ def missing(names: Iterable[str]) -> str:
     return " and ".join(
         f"{what} ({', '.join(keys)})" for what, keys in wanted.items() if there.isdisjoint(keys)
     )
+
+
+def doubled(names: Iterable[str]) -> list[str]:
+    """Those of the names that are read which stand there more than once."""
+    counts = Counter(name for name in names if name in READ)
+    return [name for name, count in counts.items() if count > 1]
+
+
+def _check_whole(what: str, text: str) -> None:
+    """Refuses text with half a character in it, or with bytes of another encoding."""
+    if text.isascii() or not _HALF.search(text):
+        return
+    byte = _BYTE.search(text)
+    if byte is None:
+        raise BadField("type", f"{what} holds half a character: {text[:40]!r}; write it anew")
+    around = text[max(0, byte.start() - _AROUND) : byte.end() + _AROUND]
+    shown = _BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", around)
+    raise BadField("text", f'{what} is not UTF-8: "{shown}"; save it as UTF-8')
 
 
 def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -68,6 +90,8 @@ def checked_path(name: str) -> str:
     if len(name) > _LONGEST:
         raise BadField("path", f"its image has a name of {len(name)} characters; is it a path?")
     if _UNUSABLE.search(name):
+        if _BYTE.search(name):
+            _check_whole("the name of its image", name)
         raise BadField("path", f"its image {name!r} has characters that no file name may have")
     if "\\" in name:
         raise BadField("path", f"its image {name!r} has backslashes; write a/b.jpg")
@@ -96,8 +120,7 @@ def captions_of(fields: Mapping[str, Any]) -> list[str]:
 def _sentence(caption: Any) -> str:
     if not isinstance(caption, str):
         raise BadField("type", f"a caption is {_shown(caption)}; expected a sentence")
-    if not caption.isascii() and _HALF.search(caption):
-        raise BadField("type", f"a caption holds half a character: {caption[:40]!r}; write it anew")
+    _check_whole("a caption", caption)
     return " ".join(caption.split())
 
 
@@ -105,6 +128,7 @@ def person_of(fields: Mapping[str, Any], keys: Sequence[str] = PERSON_KEYS) -> i
     """The identity: a number from 0, or a name; digits in quotation marks are a number."""
     person = _first(fields, keys)
     if isinstance(person, str):
+        _check_whole("its person", person)
         person = _number(person.strip())
     if person is None or person == "":
         extra = "; image_id names a picture, not a person" if "image_id" in fields else ""
@@ -146,6 +170,7 @@ def camera_of(fields: Mapping[str, Any], file: str) -> str:
         return (match[1] or match[2].lstrip("0")) if match else ""
     if isinstance(camera, bool) or not isinstance(camera, int | str):
         raise BadField("type", f"its camera is {_shown(camera)}; expected a number or a name")
+    _check_whole("its camera", str(camera))
     return str(camera).strip()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tipr.data.readers.entries import SPLITS, Entry, Fault, Report, Split
+from tipr.data.readers.entries import SPLITS, Entry, Fault, Report, Row, Split
 from tipr.data.readers.fields import (
     PERSON_KEYS,
     BadField,
@@ -17,7 +17,6 @@ from tipr.data.readers.fields import (
     person_of,
     split_of,
 )
-from tipr.data.readers.rows import Row
 
 _SPLIT = re.compile(r"(?:^|[-_])(train|val|test)(?:[-_]?\d+)?$", re.IGNORECASE)
 

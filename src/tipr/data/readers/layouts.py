@@ -9,12 +9,20 @@ of it, and the JSON is what is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tipr.data.readers.entries import DatasetError, Entry, Fault, Report, strict
+from tipr.data.readers.entries import (
+    DatasetError,
+    Entry,
+    Fault,
+    Report,
+    Row,
+    refused,
+    strict,
+)
 from tipr.data.readers.fields import PERSON_KEYS, BadField, file_of
 from tipr.data.readers.gathered import Gathering, Reading, named_split
 from tipr.data.readers.places import (
@@ -23,10 +31,11 @@ from tipr.data.readers.places import (
     Found,
     found_in,
     image_folders,
+    is_folder,
     named_by,
     without_splits,
 )
-from tipr.data.readers.rows import Row, rows
+from tipr.data.readers.rows import rows
 from tipr.data.readers.webdataset import samples
 
 OWN = "own data"
@@ -51,18 +60,31 @@ class Layout:
 def recognised(root: Path | str, *, pictures: bool = True) -> Layout:
     """The layout of a folder, or of one annotation file or tar archive.
 
-    Without `pictures` none of them has to be there: what is missing is then for the caller to say.
+    Without `pictures` none of them has to be there, nor any entry that can be used: what is missing
+    is then for the caller to say.
 
     Raises:
         DatasetError: there is no dataset, more than one, or none of its pictures is found.
     """
-    found = found_in(Path(root))
+    try:
+        return _recognised(Path(root), pictures)
+    except OSError as error:
+        path = error.filename or root
+        raise DatasetError(f"{path} {refused(path, error)}") from error
+
+
+def _recognised(root: Path, pictures: bool) -> Layout:
+    found = found_in(root)
     first = found.annotations[0]
     if first.suffix.lower() == ".tar":
         return Layout(OWN, found.root, found.annotations, first.parent)
-    files = _first_files(found)
-    folder = _image_folder(found, files, pictures)
-    return Layout(found.name or named_by(files[0]) or OWN, found.root, found.annotations, folder)
+    files = _first_files(found, pictures)
+    name = found.name or named_by(files[0] if files else "")
+    folder = _image_folder(image_folders(found.root, name), files)
+    if folder is None and pictures:
+        raise DatasetError(_not_found(image_folders(found.root, name), files[0]))
+    folder = folder or _expected(image_folders(found.root, name), found.root)
+    return Layout(name or OWN, found.root, found.annotations, folder)
 
 
 def entries(layout: Layout, faults: list[Fault] | None = None) -> list[Entry]:
@@ -79,8 +101,8 @@ def entries(layout: Layout, faults: list[Fault] | None = None) -> list[Entry]:
     for annotation in layout.annotations:
         gathering.take(_rows(annotation, report), _reading(annotation))
     found = _with_splits(gathering.entries(), layout, report)
-    if not found and faults is None:
-        raise DatasetError(f"{layout.annotation} holds no entries; is it the whole file?")
+    if not found and not faults:
+        report(Fault("none", str(layout.annotation), "holds no entries; is it the whole file?"))
     return found
 
 
@@ -111,10 +133,10 @@ def _with_splits(found: list[Entry], layout: Layout, report: Report) -> list[Ent
     return [entry for entry in found if entry.split is not None]
 
 
-def _first_files(found: Found) -> list[str]:
+def _first_files(found: Found, needed: bool) -> list[str]:
     """Some files that the first entries name, and one of each further folder.
 
-    Entries in disorder are passed over here."""
+    Entries in disorder are passed over here; none may be left if none is `needed`."""
     files: dict[str, str] = {}
     faults: list[Fault] = []
     for annotation in found.annotations:
@@ -124,33 +146,45 @@ def _first_files(found: Found) -> list[str]:
                 files.setdefault(file if len(files) < _FEW else file.rpartition("/")[0], file)
             except BadField as error:
                 faults.append(Fault(error.kind, row.where, str(error)))
-    if files:
+    if files or not needed:
         return list(files.values())
     if faults:
         raise DatasetError(str(faults[0]))
     raise DatasetError(f"{found.annotations[0]} holds no entries; is it the whole file?")
 
 
-def _image_folder(found: Found, files: list[str], needed: bool) -> Path:
+def _image_folder(folders: Sequence[Path], files: Sequence[str]) -> Path | None:
     """The folder of pictures: the first in which any of these files is.
 
-    One missing folder among many is no reason not to read the rest. Where none is `needed`, it is
-    the folder in which they are expected.
+    One missing folder among many is no reason not to read the rest.
     """
-    folders = image_folders(found.root, found.name or named_by(files[0]))
     for file in files:
         for folder in folders:
             if _is_file(folder / file):
                 return folder
-    if not needed:
-        below = (folder for folder in folders if folder != found.root and folder.is_dir())
-        return next(below, folders[0])
-    places = ", ".join(str(folder / files[0]) for folder in folders)
-    raise DatasetError(f"the first image was found at none of {places}; unpack the images there")
+    return None
+
+
+def _expected(folders: Sequence[Path], root: Path) -> Path:
+    """Where the pictures belong that are not there."""
+    below = (folder for folder in folders if folder != root and is_folder(folder))
+    return next(below, folders[0])
+
+
+def _not_found(folders: Sequence[Path], file: str) -> str:
+    for folder in folders:
+        try:
+            (folder / file).stat()
+        except PermissionError as error:
+            return f"{folder} {refused(folder, error)}"
+        except OSError:
+            continue
+    places = ", ".join(str(folder / file) for folder in folders)
+    return f"the first image was found at none of {places}; unpack the images there"
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name longer than the disk allows
+    except OSError:  # a locked folder, or a name longer than the disk allows
         return False

@@ -8,12 +8,12 @@ is not documented: a list whose name, or whose folder's name, begins with "ufine
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tipr.data.readers.entries import SPLITS, DatasetError
+from tipr.data.readers.entries import SPLITS, DatasetError, refused
 from tipr.data.readers.gathered import named_split
 
 CUHK, ICFG, RSTP, UFINE = "CUHK-PEDES", "ICFG-PEDES", "RSTPReid", "UFine6926"
@@ -80,7 +80,15 @@ def image_folders(root: Path, name: str | None) -> list[Path]:
         for end in ("/imgs", "")
     ]
     there = [root / folder for folder in inner]
-    return [root / "imgs", root / "images", *(f for f in there if f.is_dir()), root]
+    return [root / "imgs", root / "images", *filter(is_folder, there), root]
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, as far as the folders above it may be entered."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def without_splits(annotation: Path) -> str:
@@ -99,7 +107,19 @@ def _file(file: Path) -> Found:
         raise DatasetError(f"{file} is compressed; unpack it, or make it a plain .tar")
     if not name.endswith((".json", ".tar", *_TABLES)):
         raise DatasetError(f"{file} is no annotation; pass a folder, .json, .jsonl, .csv or .tar")
-    return Found(_known(file), file.parent, (file,))
+    return Found(_known(file), _above(file.parent), (file,))
+
+
+def _above(folder: Path) -> Path:
+    """The dataset's folder, where RaSa or APTM keep their lists in this one; else itself."""
+    if any(is_folder(folder / name) for name in ("imgs", "images")):
+        return folder
+    here = folder.absolute()
+    if here.name == "processed_data":
+        return here.parent
+    if here.name == "finetune":
+        return here.parents[here.parent.name == "data"]
+    return folder
 
 
 def _known(file: Path) -> str | None:
@@ -118,7 +138,7 @@ def _look(root: Path) -> Found | None:
     try:
         files = sorted(path for path in root.iterdir() if _may_annotate(path))
     except OSError as error:
-        raise DatasetError(f"{root} cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{root} {refused(root, error)}") from error
     looks: tuple[Callable[[Path, Sequence[Path]], Found | None], ...]
     looks = (_published, _of_rasa, _of_aptm, _tables, _shards, _lists)
     for look in looks:
@@ -149,21 +169,28 @@ def _of_rasa(root: Path, files: Sequence[Path]) -> Found | None:
 
 def _of_aptm(root: Path, files: Sequence[Path]) -> Found | None:
     """APTM's lists in the folder itself, below it, or beside the `images` that it stands in."""
-    here = [(root, root), (root, root / "data" / "finetune"), (root, root / "finetune")]
-    if root.absolute().parent.name.lower() == "images":
-        base = root.absolute().parent.parent
-        here.append((base, base / "data" / "finetune"))
-    for base, folder in here:
+    base = _above(root)
+    for folder in (root, root / "data" / "finetune", root / "finetune"):
         sets = _aptm_sets(folder)
-        if base != root:
-            own = root.absolute().name
-            sets = {name: lists for name, lists in sets.items() if own in _FOLDERS[name]}
         if len(sets) > 1:
-            ways = " or ".join(str(root / "images" / name) for name in sets)
-            raise DatasetError(f"{folder} holds lists of {len(sets)} datasets; pass {ways}")
+            raise DatasetError(f"{folder} holds lists of {len(sets)} datasets; {_one(base, sets)}")
         for name, lists in sets.items():
             return Found(name, base, tuple(lists))
+    if root.absolute().parent.name.lower() == "images":
+        base, own = root.absolute().parent.parent, root.absolute().name
+        for name, lists in _aptm_sets(base / "data" / "finetune").items():
+            if own in _FOLDERS[name]:
+                return Found(name, base, tuple(lists))
     return None
+
+
+def _one(base: Path, sets: Iterable[str]) -> str:
+    """How to choose one of APTM's sets: by the folder of its pictures."""
+    folders = [base / "images" / name for name in sets]
+    there = [folder for folder in folders if is_folder(folder)]
+    if there:
+        return f"pass {' or '.join(map(str, there))}"
+    return f"put the pictures into {' and '.join(map(str, folders))} and pass one of these"
 
 
 def _aptm_sets(folder: Path) -> dict[str, list[Path]]:
@@ -194,7 +221,7 @@ def _one_or_splits(root: Path, files: list[Path]) -> Found | None:
     """One annotation, or several that are each named after a split."""
     if len(files) > 1 and not all(named_split(file) for file in files):
         raise DatasetError(f"{root} holds {_listed(files)}; pass the one to read instead of it")
-    return Found(_known(files[0]), root, tuple(_by_split(files))) if files else None
+    return Found(_known(files[0]), _above(root), tuple(_by_split(files))) if files else None
 
 
 def _by_split(files: Sequence[Path]) -> list[Path]:
@@ -231,7 +258,7 @@ def _datasets_below(root: Path) -> list[Path]:
 def _is_dataset(folder: Path) -> bool:
     try:
         return not folder.name.startswith(".") and _look(folder) is not None
-    except DatasetError:
+    except (DatasetError, OSError):
         return True  # several, or one that cannot be entered: better named than passed over
 
 
