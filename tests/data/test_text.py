@@ -101,6 +101,11 @@ def test_case_entities_and_broken_encodings_do_not_matter() -> None:
     assert words("caf\u00c3\u00a9") == ["caf\u00e9"]
 
 
+def test_entities_of_entities_are_repaired() -> None:
+    """Beside a bracket, where nothing but the release's two passes takes them for entities."""
+    assert words("<b> &amp;eacute;") == ["<", "b", ">", "\u00e9"]
+
+
 @given(st.text(max_size=40))
 def test_every_text_can_be_read(text: str) -> None:
     merges = learn_merges(CAPTIONS, 20)

@@ -158,6 +158,8 @@ LINES = {
         (b"#tipr merges 1\nonly-one-piece\n", "damaged: a merge is two pieces"),
         (b"#tipr merges 1\na b c\n", "damaged: a merge is two pieces"),
         (b"#tipr merges 1\na  b\n", "damaged: a merge is two pieces"),
+        (b"#tipr merges 1\na b\nb c\na b\n", "the merge 'a b' stands in it twice"),
+        (b"#version: 0.2\na b\na b\n", "the merge 'a b' stands in it twice"),
         (b"something else\n", "damaged, or no merges file"),
         (b"", "damaged, or no merges file"),
         (b"\xff\xfe\x00", "cannot be used as a tokenizer"),
@@ -215,6 +217,7 @@ def test_a_damaged_json_is_named(tmp_path: Path, text: str, says: str) -> None:
      (clip_json(merges=[["a", 1]]), "a merge is two pieces"),
      (clip_json(merges=[["a", "b", "c"]]), "a merge is two pieces"),
      (clip_json(merges=[3]), "a merge is two pieces"),
+     (clip_json(merges=[*MERGES, MERGES[0]]), "stands in it twice"),
      (clip_json(merges=[["x", "y"]]), "has a piece 'xy' and this one has not"),
      (clip_json(vocab=[]), "vocab should be an object"),
      (clip_json(vocab=NATIVE | {"a": "7"}), "the id of 'a' is \"7\""),
@@ -268,6 +271,21 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         for _ in range(65):
             file.write(bytes(1 << 20))
     refused(tmp_path / "bpe_simple_vocab_16e6.txt.gz", "more than 64 MB")
+
+
+def test_no_more_is_unpacked_than_may_be_there(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tipr.data.tokenizers._LIMIT", 1000)
+    sizes, read = [], gzip.GzipFile.read
+
+    def counted(file: gzip.GzipFile, size: int | None = -1) -> bytes:
+        content = read(file, size)
+        sizes.append(len(content))
+        return content
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    (tmp_path / "vocab.txt.gz").write_bytes(gzip.compress(bytes(9999)))
+    refused(tmp_path / "vocab.txt.gz", "more than 0 MB")
+    assert sum(sizes) == 1001
 
 
 def test_where_there_is_none_one_is_told_what_to_give(tmp_path: Path) -> None:

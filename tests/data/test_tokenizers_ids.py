@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 from functools import cache
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references.bpe import clip_ids, vocabulary
+from references.bpe import clip_ids, pieces_of, vocabulary
 
 from tipr.data.bpe import ClipPairs
 from tipr.data.text import Tokenizer
@@ -71,6 +72,44 @@ def test_any_merges_are_applied_as_the_release_does(merges: list, text: str) -> 
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     found = Tokenizer(ClipPairs(merges), 77)([text])[0].tolist()
     assert found == clip_ids(text, ranks, vocabulary(merges))
+
+
+@st.composite
+def rankings(draw: st.DrawFn) -> list[tuple[str, str]]:
+    """Merges of merges, in any order: also one before those that make its pieces."""
+    pieces, merges = ["a", "b", "a</w>", "b</w>"], []
+    for _ in range(draw(st.integers(1, 20))):
+        first = draw(st.sampled_from([p for p in pieces if not p.endswith("</w>")]))
+        merges.append((first, draw(st.sampled_from(pieces))))
+        pieces.append("".join(merges[-1]))
+    return draw(st.permutations(list(dict.fromkeys(merges))))
+
+
+@given(rankings(), st.text("ab", min_size=1, max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_merges_of_any_rank_are_applied_as_the_release_does(merges: list, word: str) -> None:
+    ranks, ids = {pair: rank for rank, pair in enumerate(merges)}, vocabulary(merges)
+    assert ClipPairs(merges).ids(word) == tuple(ids[piece] for piece in pieces_of(word, ranks))
+
+
+class Counted(dict):
+    """Ranks that count how often they are asked."""
+
+    asked = 0
+
+    def get(self, key, default=None):
+        self.asked += 1
+        return super().get(key, default)
+
+
+def test_a_long_word_costs_little_more_than_many_short_ones(monkeypatch) -> None:
+    word = "".join(Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=2000))
+    ranks = Counted(released()[0])
+    pieces = ClipPairs(list(ranks))
+    monkeypatch.setattr(pieces, "_rank", ranks)
+    ids = released()[1]
+    assert pieces.ids(word) == tuple(ids[piece] for piece in pieces_of(word, released()[0]))
+    assert 2000 < ranks.asked < 10 * 2000
 
 
 def test_strings_of_special_tokens_are_words() -> None:

@@ -15,6 +15,7 @@ from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.pretrained.clip import clip_weights, load_clip
 from tipr.encoders.pretrained.clip_config import clip_facts
 from tipr.encoders.pretrained.clip_names import HUGGING_FACE
+from tipr.encoders.pretrained.folders import LARGEST
 from tipr.encoders.pretrained.loaded import Loaded, expected
 from tipr.encoders.pretrained.tensors import WeightsError
 
@@ -127,7 +128,7 @@ def test_shapes_that_no_clip_has_are_refused() -> None:
     odd = openai_clip() | {"visual.transformer.resblocks.0.mlp.c_fc.weight": torch.ones(128, 64)}
     with pytest.raises(WeightsError, match=r"feedforward\.0\.weight has the shape \(128, 64\)"):
         clip_weights(odd, image_size=SIZE)
-    with pytest.raises(WeightsError, match=r"patches\.weight has the shape \(1,\)"):
+    with pytest.raises(WeightsError, match=r"visual\.conv1\.weight has the shape \(1,\)"):
         clip_weights(openai_clip() | {"visual.conv1.weight": torch.ones(1)})
     with pytest.raises(WeightsError, match="width of 96 does not divide into heads of 64"):
         clip_weights(openai_clip(width=96), image_size=SIZE)
@@ -186,11 +187,27 @@ def test_open_clips_heads_and_activation_come_from_its_configuration(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("image", "text", "says"),
+    [
+        ({}, {"eos_token_id": "49407"}, "eos_token_id is '49407'; it must be one whole number"),
+        ({}, {"eos_token_id": [599]}, r"eos_token_id is \[599\]"),
+        ({"num_attention_heads": "1"}, {}, "num_attention_heads is '1'"),
+        ({}, {"num_attention_heads": 0}, "num_attention_heads is 0"),
+    ],
+)
+def test_a_setting_that_counts_nothing_is_named(tmp_path, image, text, says) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json: " + says):
+        load_clip(hub_folder(tmp_path, image, text))
+
+
+@pytest.mark.parametrize(
     ("switches", "says"),
     [
         ({"text": {"no_causal_mask": True}}, r"text_cfg\.no_causal_mask is True; only False"),
         ({"image": {"pool_type": "avg"}}, r"vision_cfg\.pool_type is 'avg'; only 'tok'"),
         ({"text": {"norm_kwargs": {"eps": 1e-6}}}, r"text_cfg\.norm_kwargs"),
+        ({"text": {"heads": "4"}}, "heads is '4'"),
+        ({"image": {"width": 64.0}}, r"width // head_width is 2\.0"),
     ],
 )
 def test_a_switch_that_computes_something_else_is_named(tmp_path, switches, says) -> None:
@@ -198,9 +215,19 @@ def test_a_switch_that_computes_something_else_is_named(tmp_path, switches, says
         load_clip(open_folder(tmp_path, **switches))
 
 
-def test_broken_json_beside_the_weights_is_named(tmp_path: Path) -> None:
-    (open_folder(tmp_path) / "open_clip_config.json").write_text("{", encoding="utf-8")
-    with pytest.raises(WeightsError, match=r"open_clip_config\.json is not JSON"):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is not JSON"),
+        ("[" * 200_000, "is not JSON"),
+        ("{}" + " " * LARGEST, "has more than 16 MiB"),
+        ('{"vision_cfg": {"width": 64, "head_width": 0}, "text_cfg": {}}', "describe a CLIP"),
+    ],
+    ids=["cut off", "deep", "large", "no heads"],
+)
+def test_broken_json_beside_the_weights_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (open_folder(tmp_path) / "open_clip_config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"open_clip_config\.json .*" + says):
         load_clip(tmp_path)
 
 

@@ -13,6 +13,7 @@ from tipr.encoders.pretrained.clip import clip_weights
 from tipr.encoders.pretrained.faults import WeightsError
 from tipr.encoders.pretrained.field import family_of, load_field, read_settings
 from tipr.encoders.pretrained.find import load_weights
+from tipr.encoders.pretrained.folders import LARGEST
 from tipr.encoders.pretrained.tensors import UnsafeWeights
 
 pytest.importorskip("transformers")
@@ -174,6 +175,13 @@ def test_configs_say_the_geometry_in_any_of_yamls_ways(lines: str, original, tmp
     loaded = load_weights(folder)
     assert loaded.config.stride == 12 and loaded.build().grid == (31, 10)
     assert not any("resized" in note for note in loaded.notes)
+
+
+def test_settings_too_large_are_refused(tmp_path) -> None:
+    path = tmp_path / "configs.yaml"
+    path.write_text("a: 1\n" + "#" * LARGEST, "utf-8")
+    with pytest.raises(WeightsError, match=r"configs\.yaml has more than 16 MiB"):
+        read_settings(path)
 
 
 def test_settings_beside_lists_are_kept_apart(tmp_path) -> None:

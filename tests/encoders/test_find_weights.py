@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from references.positions import resized
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tipr.encoders.clip import CLIPConfig
@@ -115,6 +116,54 @@ def test_heads_without_a_config_are_of_64(tmp_path: Path) -> None:
     (whole / "config.json").unlink()
     loaded = load_weights(f"{whole / 'model.safetensors'}+{bert(tmp_path / 'bert')}")
     assert loaded.config.heads == 2
+
+
+@torch.no_grad()
+def test_a_vits_config_comes_before_a_square(tmp_path: Path) -> None:
+    """16 patches are 8 x 2 here, and would be 4 x 4."""
+    config = ViTConfig(**SIZES, image_size=(128, 32), patch_size=16)
+    model = ViTModel(config)
+    model.embeddings.position_embeddings.normal_()
+    model.save_pretrained(tmp_path / "vit")
+    source = f"{tmp_path / 'vit'}+{bert(tmp_path / 'bert')}"
+    place = load_weights(source, image_size=(64, 64)).state["picture.place"][0]
+    table = model.embeddings.position_embeddings[0]
+    assert torch.allclose(place, resized(table, (8, 2), (4, 4)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"num_attention_heads": "x"}, "num_attention_heads is 'x'"),
+        ({"num_attention_heads": 5}, "num_attention_heads is 5, which does not divide"),
+        ({"image_size": "224"}, "image_size is '224'; it must be one whole number above 0"),
+        ({"image_size": [224, -1]}, "image_size is -1"),
+    ],
+)
+def test_a_vits_config_that_cannot_be_right_is_named(settings, says, tmp_path: Path) -> None:
+    whole = vit(tmp_path / "vit")
+    (whole / "config.json").write_text(json.dumps({"model_type": "vit", **settings}))
+    with pytest.raises(WeightsError, match=r"config\.json: " + says):
+        load_weights(f"{whole}+{bert(tmp_path / 'bert')}")
+
+
+@pytest.mark.parametrize("number", ["100000000", "9" * 5000], ids=["large", "endless"])
+def test_a_block_of_an_absurd_number_is_unknown(number: str, tmp_path: Path) -> None:
+    whole, words = vit(tmp_path / "vit"), bert(tmp_path / "bert")
+    entries = load_file(whole / "model.safetensors")
+    odd = f"encoder.layer.{number}.layernorm_before.weight"
+    save_file(entries | {odd: torch.ones(128)}, whole / "model.safetensors")
+    loaded = load_weights(f"{whole}+{words}")
+    assert loaded.unknown == (odd,) and loaded.config.layers == 2
+
+
+def test_a_runs_folder_with_several_bests_asks_for_one(tmp_path: Path) -> None:
+    """As MLLM4Text-ReID leaves it."""
+    for i in range(3):
+        (tmp_path / f"best{i}.pth").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"\(best0\.pth, best1\.pth, best2\.pth\)") as error:
+        load_weights(tmp_path)
+    assert f"name one of them, as {tmp_path / 'best0.pth'}" in str(error.value)
 
 
 def test_a_plus_in_a_name_joins_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 
@@ -150,7 +151,12 @@ def _check(vocabulary: Mapping[str, int], merges: Iterable[Merge]) -> None:
 
 
 def _ranks(merges: Iterable[Merge]) -> dict[Merge, int]:
-    return {pair: rank for rank, pair in enumerate(merges)}
+    ranks: dict[Merge, int] = {}
+    for rank, pair in enumerate(merges):
+        if ranks.setdefault(pair, rank) != rank:
+            raise ValueError(f"the merge {' '.join(pair)!r} stands in it twice, so that its ids "
+                             "are not certain")  # fmt: skip
+    return ranks
 
 
 def _symbols(word: str) -> tuple[str, ...]:
@@ -160,20 +166,47 @@ def _symbols(word: str) -> tuple[str, ...]:
 
 
 def _parted(word: str, rank: Mapping[Merge, int]) -> tuple[str, ...]:
-    """The pieces of a word: its bytes, merged in the order of rank."""
-    parts = _symbols(word)
-    while len(parts) > 1:
-        best = min(pairwise(parts), key=lambda pair: rank.get(pair, len(rank)))
-        if best not in rank:
-            break
-        parts = _merged(parts, best)
-    return parts
+    """The pieces of a word: its bytes, merged in the order of rank.
+
+    As released, the pair of the lowest rank is merged at all its places, from the left, before any
+    other; the places wait in a heap, so that a long word costs n log n.
+    """
+    parts = [*_symbols(word), ""]  # empty are the end and what its left has taken in
+    size = len(parts)
+    after, before = [*range(1, size), 0], [*range(-1, size - 1)]
+    waiting = [(rank[pair], i) for i, pair in enumerate(pairwise(parts)) if pair in rank]
+    heapify(waiting)
+    while waiting:
+        for i in _merge_lowest(waiting, rank, parts, after, before):
+            found = rank.get((parts[i], parts[after[i]]))
+            if found is not None:
+                heappush(waiting, (found, i))
+    return tuple(filter(None, parts))
+
+
+def _merge_lowest(
+    waiting: list[tuple[int, int]],
+    rank: Mapping[Merge, int],
+    parts: list[str],
+    after: list[int],
+    before: list[int],
+) -> list[int]:
+    """Merges, in place, every pair of the lowest rank that waits; returns where pairs are new."""
+    lowest, changed = waiting[0][0], []
+    while waiting and waiting[0][0] == lowest:
+        i = heappop(waiting)[1]
+        j = after[i]
+        if rank.get((parts[i], parts[j])) == lowest:  # else one of them was merged meanwhile
+            parts[i], parts[j], after[i] = parts[i] + parts[j], "", after[j]
+            before[after[i]] = i
+            changed += (before[i], i)
+    return changed
 
 
 def _merged(parts: tuple[str, ...], pair: Merge) -> tuple[str, ...]:
     out: list[str] = []
     for part in parts:
-        if out and (out[-1], part) == pair and not out[-1].endswith("</w>"):
+        if out and (out[-1], part) == pair:
             out[-1] += part
         else:
             out.append(part)

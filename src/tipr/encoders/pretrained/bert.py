@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from tipr.encoders.pretrained.vit import Part, translated
+from tipr.encoders.pretrained.vit import NUMBER, Part, translated
 
 WORDS: tuple[tuple[str, str], ...] = (
     (r"embeddings\.word_embeddings\.weight", "sentence.word"),
@@ -19,7 +19,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"embeddings\.LayerNorm\.(?:weight|gamma)", "sentence.norm.weight"),
     (r"embeddings\.LayerNorm\.(?:bias|beta)", "sentence.norm.bias"),
 )
-_LAYER = r"(?:bert\.)?encoder\.layer\.(\d+)\."
+_LAYER = rf"(?:bert\.)?encoder\.layer\.{NUMBER}\."
 _OURS = r"blocks.\1.feedforward.text."
 _RULES = (
     *((r"(?:bert\.)?" + theirs, ours) for theirs, ours in WORDS),

@@ -6,20 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.pretrained.clip_config import clip_facts
 from tipr.encoders.pretrained.clip_names import SCAFFOLDING, Naming, Sources, naming_of
-from tipr.encoders.pretrained.faults import WeightsError
+from tipr.encoders.pretrained.faults import WeightsError, named
 from tipr.encoders.pretrained.folders import weight_file
-from tipr.encoders.pretrained.loaded import Loaded, as_fp32, expected, lacking
+from tipr.encoders.pretrained.loaded import (
+    Loaded,
+    as_fp32,
+    check_numbers,
+    check_ranks,
+    expected,
+    lacking,
+    stacked,
+)
 from tipr.encoders.pretrained.positions import Grid, grid_of, resized_positions
 from tipr.encoders.pretrained.tensors import read_checkpoint
 
 FIELD = (384, 128)
-RANKS = {"patches.weight": 4, "place": 2, "word.weight": 2, "order": 2, "image_out.weight": 2}
+RANKS = {
+    "patches.weight": 4, "image_class": 1, "place": 2, "image_out.weight": 2, "word.weight": 2,
+    "order": 2, "text_out.weight": 2,
+}  # fmt: skip
 HEAD = 64  # width of an attention head in every CLIP
 
 
@@ -29,11 +39,9 @@ def load_clip(
     """A file of weights, or a folder that has one beside its publisher's configuration."""
     file = weight_file(path)
     checkpoint = read_checkpoint(file)
-    try:
+    with named(file):
         facts = clip_facts(file.parent, naming_of(checkpoint.tensors))
         return clip_weights(checkpoint.tensors, image_size=image_size, stride=stride, facts=facts)
-    except ValueError as error:
-        raise WeightsError(f"{file}: {error}") from error
 
 
 def clip_weights(
@@ -52,9 +60,7 @@ def clip_weights(
     naming = naming_of(tensors)
     sources = naming.sources(tensors)
     used = {name for names in sources.values() for name in names}
-    missing = tuple(sorted(used - set(tensors)))
-    if missing:
-        raise WeightsError(lacking(missing))
+    check_sources(tensors, sources)
     state = {ours: _joined(tensors, ours, sources, naming) for ours in sources}
     config, grid = _geometry(state, image_size, stride, facts)
     notes = [*_fit(state, config, grid), *_remarks(tensors, used, config, facts)]
@@ -70,9 +76,20 @@ def clip_weights(
     )
 
 
+def check_sources(tensors: Mapping[str, Tensor], sources: Sources) -> None:
+    """Raises WeightsError where an entry is missing or cannot be a CLIP's."""
+    used = {name: tensors.get(name) for names in sources.values() for name in names}
+    missing = tuple(sorted(name for name, tensor in used.items() if tensor is None))
+    if missing:
+        raise WeightsError(lacking(missing))
+    check_numbers({name: tensors[name] for name in used})
+    firsts = {ours: names[0] for ours, names in sources.items()}
+    check_ranks({ours: tensors[name] for ours, name in firsts.items()}, RANKS, firsts)
+
+
 def _joined(tensors: Mapping[str, Tensor], ours: str, sources: Sources, naming: Naming) -> Tensor:
-    parts = [tensors[name] for name in sources[ours]]
-    whole = as_fp32(parts[0] if len(parts) == 1 else torch.cat(parts))
+    names = sources[ours]
+    whole = stacked([as_fp32(tensors[name], name) for name in names], names[0])
     return whole.T.contiguous() if ours in naming.transposed else whole
 
 
@@ -83,10 +100,6 @@ def _geometry(
     facts: Mapping[str, Any],
 ) -> tuple[CLIPConfig, Grid]:
     """What the tensors are weights of, and the grid of their positions."""
-    for name, rank in RANKS.items():
-        if state[name].ndim != rank:
-            raise WeightsError(f"{name} has the shape {tuple(state[name].shape)}, which is no "
-                               "CLIP's; the file is damaged or of another kind")  # fmt: skip
     wide, _, _, patch = state["patches.weight"].shape
     vocabulary, deep = state["word.weight"].shape
     step, count = stride or patch, len(state["place"]) - 1
@@ -99,10 +112,10 @@ def _geometry(
         stride=None if step == patch else step,
         image_width=wide,
         image_layers=_layers(state, "image_blocks"),
-        image_heads=facts.get("image_heads") or _heads(wide),
+        image_heads=_heads(wide, facts.get("image_heads")),
         text_width=deep,
         text_layers=_layers(state, "text_blocks"),
-        text_heads=facts.get("text_heads") or _heads(deep),
+        text_heads=_heads(deep, facts.get("text_heads")),
         text_length=len(state["order"]),
         vocabulary=vocabulary,
         embedding=len(state["image_out.weight"]),
@@ -124,7 +137,9 @@ def _layers(state: dict[str, Tensor], tower: str) -> int:
     return sum(n.startswith(f"{tower}.") and n.endswith("attention.qkv.weight") for n in state)
 
 
-def _heads(width: int) -> int:
+def _heads(width: int, stated: int | None) -> int:
+    if stated:
+        return stated
     if width % HEAD:
         raise WeightsError(f"a width of {width} does not divide into heads of {HEAD}; the "
                            "publisher's configuration must lie beside the weights")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from tipr.encoders.clip import ACTIVATIONS
 from tipr.encoders.pretrained.clip_names import HUGGING_FACE, Naming
 from tipr.encoders.pretrained.faults import WeightsError
-from tipr.encoders.pretrained.folders import described
+from tipr.encoders.pretrained.folders import described, whole
 
 HUB, OPEN = "config.json", "open_clip_config.json"
 # open_clip's switches that change what is computed, at the values that are the original CLIP
@@ -33,7 +33,7 @@ def clip_facts(folder: Path, naming: Naming) -> dict[str, Any]:
         return {}
     try:
         return _hub(fields) if hub else _open(fields)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ZeroDivisionError) as error:
         raise WeightsError(f"{folder / name} does not describe a CLIP: {error!r}; use the file "
                            "that was published with the weights") from error  # fmt: skip
     except WeightsError as error:
@@ -53,15 +53,15 @@ def _hub(fields: dict[str, Any]) -> dict[str, Any]:
         _same("layer_norm_eps", part.get("layer_norm_eps", 1e-5), 1e-5)
     return {
         "activation": activations.pop(),
-        "image_heads": image.get("num_attention_heads", 12),
-        "text_heads": text.get("num_attention_heads", 8),
+        "image_heads": whole(image.get("num_attention_heads", 12), "num_attention_heads"),
+        "text_heads": whole(text.get("num_attention_heads", 8), "num_attention_heads"),
         "end_id": _end(text.get("eos_token_id", 49407)),
     }
 
 
-def _end(token: int | None) -> int | None:
+def _end(token: object) -> int | None:
     """Early configurations say 2 and mean the highest id of the sentence."""
-    return None if token == 2 else token
+    return None if token in (None, 2) else whole(token, "eos_token_id")
 
 
 def _open(fields: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +72,8 @@ def _open(fields: dict[str, Any]) -> dict[str, Any]:
             _same(f"{part}.{switch}", model[part].get(switch) or value, value)
     return {
         "activation": "quick_gelu" if model.get("quick_gelu") else "gelu",
-        "image_heads": image["width"] // image.get("head_width", 64),
-        "text_heads": text.get("heads", 8),
+        "image_heads": whole(image["width"] // image.get("head_width", 64), "width // head_width"),
+        "text_heads": whole(text.get("heads", 8), "heads"),
     }
 
 

@@ -62,8 +62,9 @@ class Naming:
 
 
 def _blocks(entries: list[str], prefix: str) -> int:
-    numbers = (re.match(rf"{re.escape(prefix)}(\d+)\.", name) for name in entries)
-    return max((int(found[1]) + 1 for found in numbers if found), default=0)
+    """How many there are; a gap in their numbers shows as an entry that is missing."""
+    numbers = (re.match(rf"{re.escape(prefix)}(\d{{1,3}})\.", name) for name in entries)
+    return len({int(found[1]) for found in numbers if found})
 
 
 def _original(text: str) -> Naming:

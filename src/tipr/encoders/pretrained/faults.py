@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -19,3 +21,20 @@ class UnsafeWeights(WeightsError):
             "loaded. If you trust it, convert it in the environment it came from: "
             "torch.save(model.state_dict(), 'weights.pth'), or safetensors' save_file"
         )
+
+
+def damaged(path: Path, error: Exception) -> WeightsError:
+    told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+    reason = told.split("\n", 1)[0][:200] or type(error).__name__
+    return WeightsError(f"{path} is cut off or damaged ({reason}); download or copy it again")
+
+
+@contextmanager
+def named(file: Path | str) -> Generator[None]:
+    """What is wrong within is told with the file's name."""
+    try:
+        yield
+    except ValueError as error:
+        if str(file) in str(error):
+            raise
+        raise WeightsError(f"{file}: {error}") from error

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tipr.encoders.pretrained.clip import clip_weights
+from tipr.encoders.pretrained.clip import check_sources, clip_weights
 from tipr.encoders.pretrained.clip_names import naming_of
 from tipr.encoders.pretrained.faults import WeightsError
+from tipr.encoders.pretrained.folders import settings_in
 from tipr.encoders.pretrained.ivt import Geometry, described, own_geometry
 from tipr.encoders.pretrained.loaded import Loaded
 from tipr.encoders.shared import patch_grid
@@ -76,7 +77,7 @@ def load_field(
     known = [name for name in beside if _SCAFFOLDING.fullmatch(name)]
     other = [name for name in beside if not _SCAFFOLDING.fullmatch(name)]
     guess = () if stated else (f"no {CONFIGS} beside it: {described(own, patch)}",)
-    notes = (_NOTES[family_of(beside, settings)], *guess, *_training(settings, beside, encoder))
+    notes = (_NOTES[family_of(beside, settings)], *guess, *_training(settings, beside, loaded))
     return replace(
         loaded,
         scaffolding=(*known, *(PREFIX + name for name in loaded.scaffolding)),
@@ -104,7 +105,7 @@ def read_settings(path: Path) -> dict[str, list[str]]:
         return {}
     settings: dict[str, list[str]] = {}
     key = ""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in settings_in(path).decode("utf-8", errors="replace").splitlines():
         if entry := re.match(r"(\w+)\s*:(?:\s+(.*))?$", line):
             key = entry[1]
             settings[key] = _words(entry[2] or "")
@@ -120,12 +121,10 @@ def _words(text: str) -> list[str]:
 
 def _cut(encoder: Mapping[str, Tensor]) -> tuple[int, int]:
     """How many patches there are, and the pixels of a patch's side."""
-    naming_of(encoder)  # says what else it is
-    table = encoder.get("visual.positional_embedding")
-    if table is None:
-        raise WeightsError("base_model.visual.positional_embedding is missing; download or copy "
-                           "the checkpoint again")  # fmt: skip
-    return len(table) - 1, encoder["visual.conv1.weight"].shape[-1]
+    sources = naming_of(encoder).sources(encoder)
+    check_sources(encoder, sources)
+    (places,), (patches,) = sources["place"], sources["patches.weight"]
+    return len(encoder[places]) - 1, encoder[patches].shape[-1]
 
 
 def _stated(settings: Settings, count: int, patch: int, file: Path) -> Geometry | None:
@@ -153,17 +152,14 @@ def _numbers(settings: Settings, key: str, count: int, where: Path) -> list[int]
     return [int(word) for word in words]
 
 
-def _training(
-    settings: Settings, beside: Iterable[str], encoder: Mapping[str, Tensor]
-) -> Iterable[str]:
+def _training(settings: Settings, beside: Iterable[str], loaded: Loaded) -> Iterable[str]:
     """What else matters of how it was trained."""
-    vocabulary = len(encoder["token_embedding.weight"])
+    vocabulary, length = len(loaded.state["word.weight"]), loaded.state["order"].shape[1]
     if any(name.startswith("mlm_head.") for name in beside):
         yield f"trained with masked words: token {vocabulary - 3} is its mask"
     told = {key: " ".join(settings.get(key, ())) for key in ("dataset_name", "loss_names")}
     if all(told.values()):
         yield f"{CONFIGS}: trained on {told['dataset_name']} with {told['loss_names']}"
-    length = len(encoder["positional_embedding"])
     for key, own in (("text_length", length), ("vocab_size", vocabulary)):
         if settings.get(key, [str(own)]) != [str(own)]:
             yield f"{CONFIGS}: {key} is {' '.join(settings[key])}, the weights have {own}"

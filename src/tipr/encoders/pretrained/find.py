@@ -11,7 +11,7 @@ from tipr.encoders.pretrained.bert import is_bert
 from tipr.encoders.pretrained.clip import FIELD, clip_weights
 from tipr.encoders.pretrained.clip_config import clip_facts
 from tipr.encoders.pretrained.clip_names import naming_of
-from tipr.encoders.pretrained.faults import WeightsError
+from tipr.encoders.pretrained.faults import WeightsError, named
 from tipr.encoders.pretrained.field import is_field, load_field
 from tipr.encoders.pretrained.folders import weight_file
 from tipr.encoders.pretrained.hybrid import bert_half, fitting_config, hybrid, vit_half
@@ -41,12 +41,8 @@ def load_weights(
         return _joined(*halves, image_size or FIELD, stride)
     file = chosen_file(Path(source))
     tensors = read_checkpoint(file).tensors
-    try:
+    with named(file):
         return _read(file, tensors, image_size, stride)
-    except ValueError as error:
-        if str(file) in str(error):
-            raise
-        raise WeightsError(f"{file}: {error}") from error
 
 
 def _read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ USUAL = (
     "open_clip_pytorch_model.bin",
 )
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin")
+LARGEST = 16 * 2**20  # bytes of a file of settings
 
 
 def weight_file(source: Path | str) -> Path:
@@ -30,8 +32,10 @@ def weight_file(source: Path | str) -> Path:
     others = sorted(p.name for p in source.iterdir() if p.suffix in ENDINGS and p.is_file())
     if len(others) == 1:
         return source / others[0]
-    found = f"several candidates ({', '.join(others[:5])})" if others else "no weights"
-    raise WeightsError(f"{source} has {found}; name the file, one of {', '.join(USUAL)} "
+    if others:
+        raise WeightsError(f"{source} has several candidates ({', '.join(others[:5])}); name one "
+                           f"of them, as {source / others[0]}")  # fmt: skip
+    raise WeightsError(f"{source} has no weights; name the file, one of {', '.join(USUAL)} "
                        f"or any *{', *'.join(ENDINGS)}")  # fmt: skip
 
 
@@ -41,9 +45,28 @@ def described(folder: Path, name: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        fields = json.loads(settings_in(path))
+    except WeightsError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is not JSON ({error}); download it again") from error
     if not isinstance(fields, dict):
         raise WeightsError(f"{path} is not a JSON object; download it again")
     return fields
+
+
+def settings_in(path: Path) -> bytes:
+    """All of a small file. Raises WeightsError where it is not small."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise WeightsError(f"{path} has more than {LARGEST >> 20} MiB, which no settings have; "
+                           "download it again")  # fmt: skip
+    return content
+
+
+def whole(value: object, name: str) -> int:
+    """The value of a setting that counts something."""
+    if type(value) is not int or value < 1:
+        raise WeightsError(f"{name} is {reprlib.repr(value)}; it must be one whole number above 0")
+    return value

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from tipr.encoders.pretrained.bert import bert_part
-from tipr.encoders.pretrained.faults import WeightsError
-from tipr.encoders.pretrained.folders import described, weight_file
+from tipr.encoders.pretrained.faults import WeightsError, named
+from tipr.encoders.pretrained.folders import described, weight_file, whole
 from tipr.encoders.pretrained.loaded import Loaded, as_fp32, expected
 from tipr.encoders.pretrained.positions import Grid, resized_positions
 from tipr.encoders.pretrained.tensors import read_checkpoint
@@ -48,7 +48,8 @@ def load_hybrid(vit: Path, bert: Path, config: SharedConfig) -> Loaded:
 
 
 def vit_half(file: Path, tensors: dict[str, Tensor]) -> Half:
-    part = vit_part(tensors)
+    with named(file):
+        part = vit_part(tensors)
     if PLACE not in part.state:
         raise WeightsError(f"{file} holds no picture transformer (no table of positions); give a "
                            "ViT in timm's or transformers' naming")  # fmt: skip
@@ -57,7 +58,8 @@ def vit_half(file: Path, tensors: dict[str, Tensor]) -> Half:
 
 
 def bert_half(file: Path, tensors: dict[str, Tensor]) -> Half:
-    part = bert_part(tensors)
+    with named(file):
+        part = bert_part(tensors)
     if WORD not in part.state:
         raise WeightsError(f"{file} holds no BERT (no word embeddings); give one in transformers' "
                            "naming, such as bert-base-uncased")  # fmt: skip
@@ -102,7 +104,7 @@ def fitting_config(
         stride=stride or patch,
         width=width,
         layers=depth(vit.part.state),
-        heads=int(vit.facts.get("num_attention_heads", heads(width))),
+        heads=_stated_heads(vit, width),
         vocabulary=len(places[WORD]),
         text_length=len(places.get("sentence.place", range(SharedConfig.text_length))),
     )
@@ -110,12 +112,21 @@ def fitting_config(
 
 def depth(state: Mapping[str, Tensor]) -> int:
     """How many blocks there are."""
-    return 1 + max((int(n.split(".")[1]) for n in state if n.startswith("blocks.")), default=-1)
+    return len({int(n.split(".")[1]) for n in state if n.startswith("blocks.")})
 
 
 def heads(width: int) -> int:
     """As all of timm's plain ViTs divide their width; no tensor tells."""
     return max(1, width // 64)
+
+
+def _stated_heads(vit: Half, width: int) -> int:
+    where = f"{vit.file.parent / 'config.json'}: num_attention_heads"
+    stated = whole(vit.facts.get("num_attention_heads", heads(width)), where)
+    if width % stated:
+        raise WeightsError(f"{where} is {stated}, which does not divide the width of {width}; use "
+                           "the file that was published with the weights")  # fmt: skip
+    return stated
 
 
 def fitted(
@@ -138,7 +149,8 @@ def fitted(
     if beyond is not None:
         raise WeightsError(f"{file}: {origin.get(beyond, beyond)} has no place in the encoder; "
                            f"{SIZES}")  # fmt: skip
-    return {name: as_fp32(state[name]) for name in shapes}
+    with named(file):
+        return {name: as_fp32(state[name], origin.get(name, name)) for name in shapes}
 
 
 def resized(table: Tensor, own: Grid, grid: Grid) -> Tensor:
@@ -155,15 +167,22 @@ def resize_notes(own: Grid, grid: Grid) -> tuple[str, ...]:
 def _own_grid(vit: Half, config: SharedConfig) -> Grid:
     """What the ViT was trained with: as its config.json says or, as is usual, a square."""
     count = vit.part.state[PLACE].shape[1] - 1
-    size = vit.facts.get("image_size")
-    sides = [size, size] if isinstance(size, int) else size
-    stated = patch_grid(tuple(sides), config.patch, config.patch) if sides else (0, 0)
     side = math.isqrt(count)
-    for grid in (stated, (side, side), config.grid):
+    for grid in (_stated_grid(vit, config.patch), (side, side), config.grid):
         if math.prod(grid) == count:
             return grid
     raise WeightsError(f"{vit.file} has positions for {count} patches, which are no square; put "
                        "the config.json with its image_size beside it")  # fmt: skip
+
+
+def _stated_grid(vit: Half, patch: int) -> Grid:
+    size = vit.facts.get("image_size")
+    if size is None:
+        return 0, 0
+    where = f"{vit.file.parent / 'config.json'}: image_size"
+    sides = size if isinstance(size, list) and len(size) == 2 else [size, size]
+    height, width = (whole(side, where) for side in sides)
+    return patch_grid((height, width), patch, patch)
 
 
 def _drawn(shape: torch.Size) -> Tensor:

@@ -27,12 +27,12 @@ from tipr.encoders.pretrained.hybrid import (
 )
 from tipr.encoders.pretrained.loaded import Loaded, expected
 from tipr.encoders.pretrained.positions import Grid
-from tipr.encoders.pretrained.vit import ATTENTION, PICTURE, translated
+from tipr.encoders.pretrained.vit import ATTENTION, NUMBER, PICTURE, translated
 from tipr.encoders.shared import SharedConfig, patch_grid
 
 STRIDES = (16, 14, 12)  # besides the patch itself, that the field's runs take
 _FEEDFORWARDS = tuple(
-    (rf"blocks\.(\d+)\.{theirs}\.fc{layer}\.(weight|bias)", rf"blocks.\1.feedforward.{ours}.\2")
+    (rf"blocks\.{NUMBER}\.{theirs}\.fc{layer}\.(weight|bias)", rf"blocks.\1.feedforward.{ours}.\2")
     for theirs, layer, ours in (
         ("mlp_vis", 1, "image.0"),
         ("mlp_vis", 2, "image.2"),

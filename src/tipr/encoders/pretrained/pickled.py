@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
-import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tipr.encoders.pretrained.faults import UnsafeWeights, WeightsError
+from tipr.encoders.pretrained.archives import check_archive, program_of, without_code
+from tipr.encoders.pretrained.faults import UnsafeWeights, WeightsError, damaged
+from tipr.encoders.pretrained.numbers import STANDINS
+from tipr.encoders.pretrained.opcodes import SCANNED, holds_bytearray, imports, is_pickle
 
 SCRIPTED = "__torch__."  # where TorchScript keeps the classes of an archive
 LISTS = tuple(f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor"))
-SCANNED = 64 * 2**20  # bytes of a pickle that are searched for names
+HARMLESS = ("torch.", "collections.", SCRIPTED)
+LONGEST = 300  # letters of a tensor's dotted name
 
 
 class Part:
@@ -37,19 +40,13 @@ class Part:
 
 def read_pickled(path: Path) -> object:
     """What `torch.save` saved, mapped from the disk where the format allows it."""
-    if zipfile.is_zipfile(path) and path.suffix != ".safetensors":  # torch goes by that name
+    zipped = zipfile.is_zipfile(path)
+    if zipped:
+        check_archive(path)
+    if zipped and path.suffix != ".safetensors":  # torch goes by that name
         return _loaded(path, path, mmap=True)
     with path.open("rb") as file:
         return _loaded(path, file)
-
-
-def script_inside(path: Path) -> bool:
-    """Whether the zip archive is TorchScript's."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(PurePosixPath(n).name == "constants.pkl" for n in archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise _damaged(path, error) from error
 
 
 def read_script(path: Path) -> dict[str, Tensor]:
@@ -58,53 +55,36 @@ def read_script(path: Path) -> dict[str, Tensor]:
     Its code is left out and its classes are replaced by ones that do nothing, so that torch's
     restricted unpickler takes what remains: a tree of attributes.
     """
-    copy, names = _without_code(path)
-    inert = [(Part, name) for name in names if name.startswith(SCRIPTED)]
+    copy, program = without_code(path)
+    inert = [(Part, name) for name in imports(program) if name.startswith(SCRIPTED)]
     with torch.serialization.safe_globals([*inert, *((list, name) for name in LISTS)]):
         root = _loaded(path, copy)
-    return dict(_tensors(root))
+    return dict(_tensors(path, root))
 
 
-def _without_code(path: Path) -> tuple[io.BytesIO, list[str]]:
-    """The archive with its tensors and their tree alone, and the names that the tree imports."""
-    copy = io.BytesIO()
-    try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as kept:
-            tree = _tree(archive)
-            folder = tree.removesuffix("data.pkl")
-            data = [e for e in archive.infolist() if _is_data(e.filename.removeprefix(folder))]
-            if sum(entry.file_size for entry in data) > path.stat().st_size:
-                raise WeightsError(f"{path} unpacks to more than its own size, which torch's "
-                                   "archives never do; do not trust it")  # fmt: skip
-            for entry in data:
-                kept.writestr(entry.filename, archive.read(entry))
-            names = list(_imports(archive.read(tree)))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise _damaged(path, error) from error
-    copy.seek(0)
-    return copy, names
+def old_pickle(path: Path) -> WeightsError | None:
+    """What to say of a pickle without a mark of its protocol, which torch never writes."""
+    program = program_of(path, SCANNED)
+    if not is_pickle(program):
+        return None
+    foreign = _first_foreign(program)
+    if foreign:
+        return UnsafeWeights(path, foreign)
+    return WeightsError(f"{path} is an unsafe pickle of an old protocol, which was not opened; "
+                        "save it again with torch.save(model.state_dict(), ...)")  # fmt: skip
 
 
-def _tree(archive: zipfile.ZipFile) -> str:
-    """The entry that says what is in the archive: the only one not nested further."""
-    names = [n for n in archive.namelist() if PurePosixPath(n).name == "data.pkl"]
-    if not names:
-        raise zipfile.BadZipFile("the archive has no data.pkl")
-    return min(names, key=len)
-
-
-def _is_data(name: str) -> bool:
-    return name in ("data.pkl", "version", "byteorder") or name.startswith("data/")
-
-
-def _tensors(root: object) -> Iterator[tuple[str, Tensor]]:
+def _tensors(path: Path, root: object) -> Iterator[tuple[str, Tensor]]:
     """Walks the tree; a part that several others share appears under the first name."""
     waiting, seen = [("", root)], set()
     while waiting:
         prefix, part = waiting.pop()
-        if not isinstance(part, Part) or id(part) in seen:
+        if not isinstance(part, Part) or id(part.held) in seen:
             continue
-        seen.add(id(part))
+        seen.add(id(part.held))
+        if len(prefix) + max((len(str(name)) for name in part.held), default=0) > LONGEST:
+            raise WeightsError(f"{path} is damaged or hostile: the names in it have more than "
+                               f"{LONGEST} letters; download it again")  # fmt: skip
         for name, value in part.held.items():
             if isinstance(value, Tensor):
                 yield f"{prefix}{name}", value.detach()
@@ -114,15 +94,19 @@ def _tensors(root: object) -> Iterator[tuple[str, Tensor]]:
 def _loaded(
     path: Path, source: Path | io.BytesIO | io.BufferedReader, mmap: bool = False
 ) -> object:
+    if holds_bytearray(path):
+        raise WeightsError(f"{path} asks for a bytearray, which can fill the memory and which no "
+                           "weights need; save model.state_dict() alone")  # fmt: skip
     try:
         with warnings.catch_warnings():  # about pickle protocols; what matters raises
             warnings.simplefilter("ignore")
-            return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
+            with torch.serialization.safe_globals([*STANDINS]):
+                return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged or hostile pickle raises anything
         foreign = _foreign(path, str(error))
         if foreign:
             raise UnsafeWeights(path, foreign) from None
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _foreign(path: Path, message: str) -> str | None:
@@ -130,36 +114,11 @@ def _foreign(path: Path, message: str) -> str | None:
     named = re.search(r"GLOBAL (\S+)", message)
     if named:
         return named[1]
-    harmless = ("torch.", "collections.", SCRIPTED)
     refused = "operand" in message or "unrecognized function" in message
-    names = _imports(_program(path)) if refused else iter(())
-    return next((name for name in names if not name.startswith(harmless)), None)
+    return _first_foreign(program_of(path, SCANNED)) if refused else None
 
 
-def _program(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            return file.read(SCANNED)
-    with zipfile.ZipFile(path) as archive, archive.open(_tree(archive)) as file:
-        return file.read(SCANNED)
-
-
-def _imports(program: bytes) -> Iterator[str]:
-    """The names that a pickle would import, read off its opcodes without running them."""
-    strings: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(program):
-            if opcode.name in ("GLOBAL", "INST"):
-                yield str(argument).replace(" ", ".")
-            elif opcode.name == "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            elif isinstance(argument, str):
-                strings.append(argument)
-    except ValueError:  # cut off, or garbage: what came before counts
-        return
-
-
-def _damaged(path: Path, error: Exception) -> WeightsError:
-    told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
-    reason = told.split("\n", 1)[0][:200] or type(error).__name__
-    return WeightsError(f"{path} is cut off or damaged ({reason}); download or copy it again")
+def _first_foreign(program: bytes) -> str | None:
+    known = {name for _, name in STANDINS}
+    names = (name for name in imports(program) if name not in known)
+    return next((name for name in names if not name.startswith(HARMLESS)), None)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from tipr.encoders.pretrained.archives import script_inside
 from tipr.encoders.pretrained.faults import UnsafeWeights, WeightsError
-from tipr.encoders.pretrained.pickled import read_pickled, read_script, script_inside
+from tipr.encoders.pretrained.folders import settings_in
+from tipr.encoders.pretrained.pickled import old_pickle, read_pickled, read_script
 
 __all__ = ["Checkpoint", "UnsafeWeights", "WeightsError", "read_checkpoint"]
 
@@ -22,6 +26,8 @@ TRAINING = ("optim", "sched", "scaler", "amp")  # states that only a resumed run
 INDEX = ".index.json"
 ZIP, PICKLE, POINTER = b"PK\x03\x04", b"\x80", b"version https://git-lfs"
 HEADER = b"\0\0\0\0{"  # of safetensors: the high half of its length, and how it starts
+NAMED, DEEP, PLAIN = 255, 8, 100_000  # bytes of a file's name, wrappers, values beside tensors
+SHARED, SLACK = 4, 16 * 2**20  # tensors may have so many times the file's bytes, and some more
 AGAIN = "download or copy it again"
 
 
@@ -52,7 +58,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if first.startswith((ZIP, PICKLE)):
         script = first.startswith(ZIP) and script_inside(path)
         return _unwrapped(read_script(path) if script else read_pickled(path), path)
-    raise WeightsError(_what_it_is_instead(path, first))
+    raise old_pickle(path) or WeightsError(_what_it_is_instead(path, first))
 
 
 def _what_it_is_instead(path: Path, first: bytes) -> str:
@@ -80,16 +86,18 @@ def _safetensors(path: Path) -> Checkpoint:
 def _shards(index: Path) -> Checkpoint:
     """One checkpoint out of several files beside the index."""
     try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files = sorted(set(places.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        places = json.loads(settings_in(index))["weight_map"]
+        files = sorted(set(places.values()), key=str)
+    except WeightsError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{index} is not an index of shards: it needs a weight_map from tensors "
                            f"to files; {AGAIN}") from error  # fmt: skip
     tensors: dict[str, Tensor] = {}
     for name in files:
-        if Path(name).name != name or name.endswith(INDEX):
-            raise WeightsError(f"{index} names the shard {name!r}, which is not beside it; "
-                               "shards must lie in the index's own folder")  # fmt: skip
+        if not _is_beside(name):
+            raise WeightsError(f"{index} names the shard {reprlib.repr(name)}, which is not "
+                               "beside it; shards must lie in the index's own folder")  # fmt: skip
         if not (index.parent / name).is_file():
             raise WeightsError(f"{index} names the shard {name}, which is not there; {AGAIN}")
         tensors |= read_checkpoint(index.parent / name).tensors
@@ -100,10 +108,18 @@ def _shards(index: Path) -> Checkpoint:
     return Checkpoint(tensors)
 
 
+def _is_beside(name: object) -> bool:
+    if not isinstance(name, str) or name.endswith(INDEX) or "\0" in name:
+        return False
+    return Path(name).name == name and len(name.encode(errors="replace")) <= NAMED
+
+
 def _unwrapped(saved: object, path: Path) -> Checkpoint:
     """The tensors of the innermost wrapper, and the plain values of all of them."""
     facts: dict[str, Any] = {}
-    while isinstance(saved, Mapping):
+    for _ in range(DEEP):
+        if not isinstance(saved, Mapping):
+            break
         facts |= dict(_plain_entries(saved))
         inner = next((saved[name] for name in WRAPPERS if _holds_tensors(saved.get(name))), None)
         if inner is None:
@@ -112,7 +128,26 @@ def _unwrapped(saved: object, path: Path) -> Checkpoint:
     if not isinstance(saved, Mapping) or not _holds_tensors(saved):
         raise WeightsError(f"{path} holds no named tensors; save model.state_dict() instead")
     named = {n: t.detach() for n, t in saved.items() if isinstance(t, Tensor)}
+    _check(named, path)
     return Checkpoint(_bare(named), facts)
+
+
+def _check(named: dict[Any, Tensor], path: Path) -> None:
+    """Raises WeightsError where an entry has no name, or not all of its numbers in the file."""
+    for name, tensor in named.items():
+        told = f"{path}: the entry {reprlib.repr(name)}"
+        if not isinstance(name, str):
+            raise WeightsError(f"{told} should have a name; save model.state_dict() instead")
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu":
+            kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+            raise WeightsError(f"{told} is a tensor of the kind {kind}; only ordinary ones can be "
+                               "read, save them so")  # fmt: skip
+    total = sum(tensor.nbytes for tensor in named.values())
+    if total > SHARED * path.stat().st_size + SLACK:
+        largest = max(named, key=lambda name: named[name].nbytes)
+        raise WeightsError(f"{path} has {path.stat().st_size} bytes, but its tensors would take "
+                           f"{total}, most of all {reprlib.repr(largest)}; save them with "
+                           ".contiguous(), or do not trust it")  # fmt: skip
 
 
 def _holds_tensors(value: object, depth: int = 3) -> bool:
@@ -131,14 +166,25 @@ def _plain_entries(saved: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _is_plain(value: object, depth: int = 8) -> bool:
-    if value is None or isinstance(value, str | int | float):
-        return True
-    if depth and isinstance(value, Mapping):
-        return all(isinstance(k, str) and _is_plain(v, depth - 1) for k, v in value.items())
-    return depth > 0 and isinstance(value, list | tuple) and all(
-        _is_plain(v, depth - 1) for v in value
-    )  # fmt: skip
+def _is_plain(value: object) -> bool:
+    """Whether it is numbers and strings, or not too many of them in lists and by name."""
+    waiting = [value]
+    for _ in range(PLAIN):
+        if not waiting:
+            return True
+        part = waiting.pop()
+        if isinstance(part, Mapping) and all(isinstance(name, str) for name in part):
+            inner: list[object] = list(part.values())
+        elif isinstance(part, list | tuple):
+            inner = list(part)
+        elif part is None or isinstance(part, str | int | float):
+            continue
+        else:
+            return False
+        if len(waiting) + len(inner) > PLAIN:
+            return False
+        waiting += inner
+    return not waiting
 
 
 def _bare(named: dict[str, Any]) -> dict[str, Any]:

@@ -11,17 +11,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from tipr.encoders.pretrained.faults import WeightsError
+from tipr.encoders.pretrained.loaded import check_numbers, check_ranks, stacked
 
 Rules = Iterable[tuple[str, str]]  # a pattern of their whole name, and our name
 
 _KIND = r"(weight|bias)"
-_TIMM = r"blocks\.(\d+)\."
-_SAVED = r"(?:vit\.)?encoder\.layer\.(\d+)\."
-_MODULES = r"(?:vit\.)?layers\.(\d+)\."
+NUMBER = r"(\d{1,3})"  # of a block; beyond is nobody's
+_TIMM = rf"blocks\.{NUMBER}\."
+_SAVED = rf"(?:vit\.)?encoder\.layer\.{NUMBER}\."
+_MODULES = rf"(?:vit\.)?layers\.{NUMBER}\."
 _BLOCK = r"blocks.\1."
 
 ATTENTION: tuple[tuple[str, str], ...] = (
@@ -67,6 +68,10 @@ _TRANSFORMERS = (
         )
     ),
 )
+_RANKS = {
+    "picture.class_token": 3, "picture.place": 3, "picture.kind": 3, "picture.patches.weight": 4,
+    "sentence.word": 2, "sentence.place": 2, "sentence.segment": 2,
+}  # fmt: skip
 _HEADS = r"(head|head_dist|pre_logits|pooler|vit\.pooler|classifier)\..*"  # of ImageNet's classes
 
 
@@ -102,14 +107,21 @@ def vit_part(tensors: dict[str, Tensor]) -> Part:
 
 
 def translated(tensors: dict[str, Tensor], rules: Rules, *, scaffolding: str) -> Part:
-    """The tensors that a rule names; of the others, those that the pattern knows, and the rest."""
+    """The tensors that a rule names; of the others, those that the pattern knows, and the rest.
+
+    Raises WeightsError where one that is named holds no weights.
+    """
     compiled = [(re.compile(theirs), ours) for theirs, ours in rules]
     names = {theirs: _renamed(theirs, compiled) for theirs in tensors}
     left = [theirs for theirs, ours in names.items() if ours is None]
     known = [name for name in left if re.fullmatch(scaffolding, name)]
+    origin = {ours: theirs for theirs, ours in names.items() if ours is not None}
+    state = {ours: tensors[theirs] for ours, theirs in origin.items()}
+    check_numbers({theirs: tensors[theirs] for theirs in origin.values()})
+    check_ranks(state, _RANKS, origin)
     return Part(
-        state={ours: tensors[theirs] for theirs, ours in names.items() if ours is not None},
-        origin={ours: theirs for theirs, ours in names.items() if ours is not None},
+        state=state,
+        origin=origin,
         scaffolding=tuple(known),
         unknown=tuple(name for name in left if name not in known),
     )
@@ -132,5 +144,6 @@ def _fused(state: dict[str, Tensor], origin: dict[str, str]) -> dict[str, Tensor
         if not all(third in state for third in names):
             raise WeightsError(f"{origin[name]} lacks a query, a key or a value beside it; the "
                                "file is not complete, download or copy it again")  # fmt: skip
-        fused[f"{found[1]}qkv{found[2]}"] = torch.cat([state[third] for third in names])
+        thirds_of = [state[third] for third in names]
+        fused[f"{found[1]}qkv{found[2]}"] = stacked(thirds_of, origin[name])
     return fused
