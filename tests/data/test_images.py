@@ -95,8 +95,13 @@ def test_flipping_any_byte_gives_a_picture_or_a_reason(tmp_path: Path):
 
 
 def test_a_missing_file_and_a_folder_are_no_pictures(tmp_path: Path):
-    with pytest.raises(UnreadableImage, match="cannot be opened: no such file"):
-        open_image(tmp_path / "gone.jpg")
+    for name in ("gone.jpg", "gone/a.jpg", "gone.tar/a.jpg"):
+        moved = r"no such file; was it moved\? `tipr data check DIR` tells what a dataset lacks"
+        with pytest.raises(UnreadableImage, match=rf"{name}: cannot be opened: {moved}"):
+            open_image(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnreadableImage, match="is no regular file"):
+        open_image(tmp_path / "pipe.jpg")
     with pytest.raises(UnreadableImage, match="cannot be opened: is a directory"):
         open_image(tmp_path)
 
