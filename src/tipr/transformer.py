@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class QuickGELU(nn.Module):
@@ -82,6 +86,8 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, each added to what came in."""
 
+    recompute = False  # see `kept_or_not`
+
     def __init__(self, width: int, heads: int, activation: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width)
@@ -94,8 +100,24 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None = None
     ) -> Float[Tensor, "B N D"]:
+        return kept_or_not(self, self._added, x, visible)
+
+    def _added(
+        self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None
+    ) -> Float[Tensor, "B N D"]:
         x = x + self.attention(self.norm_attention(x), visible)
         return x + self.feedforward(self.norm_feedforward(x))
+
+
+def kept_or_not(block: nn.Module, work: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """`work(*inputs)`; where the block has `recompute`, training keeps nothing of how it came.
+
+    What the backward pass needs is then worked out again (Chen et al., arXiv:1604.06174), with the
+    same random draws.
+    """
+    if block.recompute and block.training and torch.is_grad_enabled():
+        return checkpoint(work, *inputs, use_reentrant=False)
+    return work(*inputs)
 
 
 def attention_to(present: Bool[Tensor, "B M"], length: int = 1) -> Bool[Tensor, "B 1 N M"]:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tipr.data.augment import Augmentation, PublishedAugmentation, mirrored
+from tipr.data.augment import Augmentation, PublishedAugmentation
 from tipr.data.images import CLIP_MEAN, CLIP_STD
 
 STILL = Augmentation(
@@ -34,9 +33,6 @@ def test_pictures_stay_pictures() -> None:
 
 
 def test_a_mirrored_picture_gets_a_mirrored_sentence() -> None:
-    assert (
-        mirrored("a bag in the left hand, right of him") == "a bag in the right hand, left of him"
-    )
     images = pictures()
     out = STILL.images(images, torch.tensor([True, False, False, False]))
     assert torch.allclose(out[0], images[0].flip(-1), atol=1e-5)
@@ -53,21 +49,6 @@ def test_a_turn_keeps_the_shape_of_things() -> None:
     torch.manual_seed(3)
     area = theta.images(images, torch.zeros(1, dtype=torch.bool)).mean() / images.mean()
     assert 0.9 < area < 1.1
-
-
-@given(st.text(alphabet="ab leftright", max_size=40))
-def test_mirroring_twice_gives_the_sentence_back(text: str) -> None:
-    assert mirrored(mirrored(text)) == text
-
-
-def test_dropping_words_never_leaves_an_empty_sentence() -> None:
-    gone = Augmentation(drop_words=1.0)
-    assert gone.caption("a man in red", False) == "a man in red"
-
-
-def test_denials_are_never_dropped() -> None:
-    gone = Augmentation(drop_words=1.0)
-    assert gone.caption("a man with no hat", False) == "no"
 
 
 def test_the_published_augmentation_moves_by_the_padding_and_erases_a_box() -> None:
@@ -122,3 +103,24 @@ def test_the_published_flip_mirrors_the_pictures_it_is_told_to() -> None:
 
 def test_the_published_flip_leaves_the_sentence() -> None:
     assert PublishedAugmentation().caption("a bag on the left", True) == "a bag on the left"
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), PublishedAugmentation(pad=0)])
+def test_the_pictures_given_stay_as_they_are(augmentation) -> None:
+    """They are changed in place, but in a copy."""
+    images = pictures()
+    augmentation.images(images, torch.tensor([True, False, False, True]))
+    assert torch.equal(images, pictures())
+
+
+def test_draws_are_those_of_committed_results() -> None:
+    """Another order of draws, or of sums, would train other models from the same seeds."""
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 8, 4)
+    flipped = torch.tensor([True, False])
+    ours = Augmentation().images(x, flipped)
+    assert ours.sum().item() == pytest.approx(95.904228, rel=1e-5)
+    theirs = PublishedAugmentation(pad=2, noise=True).images(x, flipped)
+    assert theirs.sum().item() == pytest.approx(56.990833, rel=1e-5)
+    caption = Augmentation(drop_words=0.5).caption("a man with no hat on the left", True)
+    assert (caption, torch.rand(()).item()) == ("man with no right", pytest.approx(0.993198))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,3 +87,44 @@ def test_what_a_method_draws_does_not_change_the_order(tmp_path, sampling) -> No
     alone = list(batches)
     torch.manual_seed(0)
     assert [(batch, torch.rand(3))[0] for batch in batches] == alone
+
+
+def shares(sampling, ids: list[int], size: int, processes: int) -> list[list[list[int]]]:
+    """What each process draws from the same state of the generator."""
+    pairs = [Pair(Path("x"), "x", person, row) for row, person in enumerate(ids)]
+    drawn = []
+    for rank in range(processes):
+        torch.manual_seed(0)
+        drawn.append(list(EpochBatches(sampling, pairs, size, rank, processes)))
+    return drawn
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@given(ids=PEOPLE, processes=st.sampled_from([1, 2, 4]))
+def test_parts_in_the_order_of_processes_are_the_batch_of_one(sampling, ids, processes) -> None:
+    (whole,) = shares(sampling, ids, 8, 1)
+    parts = shares(sampling, ids, 8, processes)
+    assert [len(drawn) for drawn in parts] == [len(whole)] * processes
+    for batch, *own in zip(whole, *parts, strict=True):
+        assert {len(rows) for rows in own} == {8 // processes}
+        assert [row for rows in own for row in rows] == batch
+
+
+@given(ids=PEOPLE, processes=st.sampled_from([2, 4]))
+def test_no_pair_is_drawn_by_two_processes(ids, processes) -> None:
+    drawn = [row for part in shares(Shuffled(), ids, 4, processes) for rows in part for row in rows]
+    assert len(set(drawn)) == len(drawn) == len(ids) // 4 * 4
+
+
+@given(ids=PEOPLE)
+def test_people_stay_whole_on_a_process(ids) -> None:
+    first, second = shares(PersonBalanced(per_person=2), ids, 8, 2)
+    for here, there in zip(first, second, strict=True):
+        people, others = ([ids[row] for row in rows] for rows in (here, there))
+        assert sorted(Counter(people).values()) == sorted(Counter(others).values()) == [2, 2]
+        assert not set(people) & set(others)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"3 processes .* data\.batch_size to a multiple of 3"):
+        EpochBatches(Shuffled(), [], 64, 0, 3)

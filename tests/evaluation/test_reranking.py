@@ -227,7 +227,7 @@ def test_a_head_is_not_saved_where_no_model_is(extraction, tmp_path) -> None:
 def test_eval_prints_the_reranked_row_below_the_first(model, rectangles_root, capsys) -> None:
     words = ["eval", str(model), "--data", str(rectangles_root), "--device", "cpu"]
     tipr.cli.app([*words, "--rerank", "4"], exit_on_error=False)
-    rows = capsys.readouterr().out.splitlines()
+    rows = [row for row in capsys.readouterr().out.splitlines() if not row.startswith(" ")]
     assert [row.split("  ")[0] for row in rows[:4]] == ["task", "t2i", "t2i rerank@4", "i2t"]
     assert len({len(row) for row in rows[:4]}) == 1
     tipr.cli.app([*words, "--rerank", "4", "--json"], exit_on_error=False)

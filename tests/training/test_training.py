@@ -17,6 +17,7 @@ from tipr.training.checkpoint import State
 from tipr.training.experiment import OptimConfig, changed
 from tipr.training.loop import train
 from tipr.training.optimizer import build_optimizer, schedule
+from tipr.training.parallel import alone
 
 
 def rows(run: Path) -> list[dict]:
@@ -40,7 +41,7 @@ def test_training_finds_held_out_people(tiny, tmp_path) -> None:
 def test_a_run_leaves_everything_that_is_needed_to_explain_it(tiny, tmp_path) -> None:
     train(tiny, tmp_path / "run", device="cpu")
     names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert names == {"experiment.json", "metrics.jsonl", "last.pt", "best"}
+    assert names == {"experiment.json", "input", "metrics.jsonl", "last.pt", "best", "last"}
     kinds = [(r["kind"], r["step"]) for r in rows(tmp_path / "run")]
     assert kinds == [("data", 0), ("train", 1), ("val", 1), ("train", 2), ("val", 2)]
     assert "itc" in rows(tmp_path / "run")[1]
@@ -75,7 +76,9 @@ def test_a_run_is_not_overwritten_by_accident(tiny, tmp_path) -> None:
 def test_a_failed_checkpoint_leaves_the_one_before(tiny, tmp_path, monkeypatch) -> None:
     method = tiny.method.build(tiny.encoder.build(), 4)
     optimizer = build_optimizer(method, tiny.optim)
-    state = State(method, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0))
+    state = State(
+        alone(method), optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
+    )
     state.save(tmp_path / "last.pt")
     before = (tmp_path / "last.pt").read_bytes()
 
@@ -97,7 +100,9 @@ def test_a_checkpoint_never_executes_code(tiny, tmp_path) -> None:
     torch.save({"method": Trap()}, tmp_path / "last.pt")
     method = tiny.method.build(tiny.encoder.build(), 4)
     optimizer = build_optimizer(method, tiny.optim)
-    state = State(method, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0))
+    state = State(
+        alone(method), optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
+    )
     with pytest.raises(ValueError, match="cannot be read"):
         state.load(tmp_path / "last.pt")
     assert not (tmp_path / "trapped").exists()

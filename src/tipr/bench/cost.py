@@ -47,6 +47,19 @@ def small_experiments() -> list[str]:
     return [name for one in small for name in (teacher_of(one), one) if name]
 
 
+def table(costs: Sequence[Cost]) -> str:
+    """The costs as Markdown."""
+    lines = ["| experiment | step | to base | MiB | ships | to base | encoding | to base |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for c in costs:
+        lines.append(
+            f"| {c.name} | {c.step_seconds:.3f} s | {c.relative_step:.2f} | {c.memory >> 20} | "
+            f"{c.parameters:,} | {c.relative_parameters:.2f} | {c.encode_seconds:.3f} s | "
+            f"{c.relative_encode:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def measure(
     names: Sequence[str],
     data: Path | None = None,

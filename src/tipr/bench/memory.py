@@ -10,29 +10,45 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from tipr.bench.subjects import fed, subject
+from tipr.training.experiment import changed
 
 STEPS = 3
 
 
-def peak_memory(name: str, root: Path, batch: int, folder: Path, device: torch.device) -> int:
-    """Bytes; raises RuntimeError when the process fails."""
-    words = [name, str(root), str(batch), str(folder), str(device)]
+def peak_memory(
+    name: str, root: Path, batch: int, folder: Path, device: torch.device,
+    changes: Sequence[str] = (),
+) -> int:  # fmt: skip
+    """Bytes of an experiment's steps, with `changes` (`FIELD=VALUE`) to it.
+
+    Raises:
+        RuntimeError: the process fails, as when there is too little memory.
+    """
+    words = [name, str(root), str(batch), str(folder), str(device), *changes]
     command = [sys.executable, "-m", "tipr.bench.memory", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        reason = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
         raise RuntimeError(f"measuring memory failed: {reason[0]}")
     return int(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measured(name: str, root: Path, batch: int, folder: Path, device: torch.device) -> int:
+def measured(
+    name: str, root: Path, batch: int, folder: Path, device: torch.device,
+    changes: Sequence[str] = (),
+) -> int:  # fmt: skip
     """The same, in this process, which should be fresh."""
-    ready = subject(fed(name, root, batch, folder), root, device)
+    experiment = fed(name, root, batch, folder)
+    for change in changes:
+        field, _, value = change.partition("=")
+        experiment = changed(experiment, field, value)
+    ready = subject(experiment, root, device)
     cuda = device.type == "cuda"
     before = 0 if cuda else _peak()
     for _ in range(STEPS):
@@ -56,5 +72,6 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    _name, _root, _batch, _folder, _device = sys.argv[1:]
-    print(measured(_name, Path(_root), int(_batch), Path(_folder), torch.device(_device)))
+    _name, _root, _batch, _folder, _device, *_changes = sys.argv[1:]
+    _place = torch.device(_device)
+    print(measured(_name, Path(_root), int(_batch), Path(_folder), _place, _changes))

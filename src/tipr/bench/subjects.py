@@ -23,9 +23,11 @@ from tipr.encoders.encoder import Encoder
 from tipr.experiments.find import experiment_names, find_experiment
 from tipr.training.checkpoint import State
 from tipr.training.experiment import Experiment, changed
-from tipr.training.loop import train_step
 from tipr.training.optimizer import build_optimizer
+from tipr.training.parallel import alone
+from tipr.training.precision import gradient_scaler
 from tipr.training.start import new_embedder
+from tipr.training.step import prepare, train_step
 
 COLOURS = ("red", "dark blue", "light grey", "black", "green", "white")
 CAPTIONS = (
@@ -71,8 +73,10 @@ def subject(experiment: Experiment, root: Path, device: torch.device) -> Subject
     if not rows:
         raise ValueError(f"{len(pairs)} training pairs give no batch of {data.batch_size}")
     batch = data.batching.build(plain, pairs)([pairs[row] for row in rows[0]])
+    prepare(method, experiment.optim)
     optimizer = build_optimizer(method, experiment.optim)
-    state = State(method, optimizer, LambdaLR(optimizer, lambda step: 0.0))
+    scaler = gradient_scaler(device, experiment.optim.precision)
+    state = State(alone(method), optimizer, LambdaLR(optimizer, lambda step: 0.0), scaler)
     return Subject(
         experiment=experiment, encoder=method.encoder, state=state, batch=batch.to(device)
     )

@@ -10,8 +10,9 @@ from tipr.data.batching import PairBatcher
 from tipr.data.pairs import contiguous
 from tipr.data.readers import read_dataset
 from tipr.methods.method import Method
+from tipr.training.adaptation import adapted
 from tipr.training.experiment import Experiment
-from tipr.training.loop import new_embedder
+from tipr.training.start import resumed_embedder
 
 
 def trained_method(
@@ -26,8 +27,9 @@ def trained_method(
     if not checkpoint.is_file() or experiment.data.root is None:
         raise ValueError(f"{run} has no checkpoint of the whole method; train it again")
     persons = contiguous(read_dataset(experiment.data.root).train)[1]
-    embedder = new_embedder(experiment, str(run))
+    embedder = resumed_embedder(experiment, str(run), run)
     method = experiment.method.build(embedder.encoder, persons)
+    adapted(method.encoder, experiment.adapt, None)
     weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["method"]
     method.load_state_dict(weights)
     return method.to(device).eval(), PairBatcher(embedder.transform, embedder.tokenizer)

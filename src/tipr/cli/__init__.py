@@ -10,34 +10,24 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 from tqdm import tqdm
 
 import tipr
 from tipr.cli.bench import bench_app
+from tipr.cli.compare import compare
 from tipr.cli.data import data_app
 from tipr.cli.demo import demo
+from tipr.cli.evaluation import eval_
 from tipr.cli.models import import_, push
-from tipr.cli.options import Device, Flag, Json, Out, shown
+from tipr.cli.options import Device, Flag, Json, LongTexts, Out, Rerank, shown
 
 if TYPE_CHECKING:
     from tipr.embedder import Embedder
-    from tipr.evaluation.metrics import RetrievalMetrics
     from tipr.evaluation.reranking import PairwiseReranker
-
-Rerank = Annotated[int, Parameter(
-    validator=Number(gte=0),
-    help="How many of the best to order again with the model's re-ranking head (mgrl); 0 is none.",
-)]  # fmt: skip
-
-LongTexts = Annotated[Literal["cut", "clauses"], Parameter(
-    help="Text longer than the model reads: its end is cut off, or it is read clause by clause.",
-)]  # fmt: skip
 
 app = App(
     name="tipr",
@@ -48,6 +38,8 @@ app = App(
 app.command(data_app)
 app.command(bench_app)
 app.command(demo)
+app.command(eval_, name="eval")
+app.command(compare)
 app.command(import_, name="import")
 app.command(push)
 
@@ -62,7 +54,7 @@ def train(  # noqa: PLR0913 - one parameter for each flag
     resume: Flag = False,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     device: Device = "auto",
-    tensorboard: Flag = False,
+    track: Annotated[list[str] | None, Parameter(negative=())] = None,
 ) -> None:
     """Train an experiment, as `tipr train clip_sdm:small --data people --out runs/first`.
 
@@ -75,11 +67,11 @@ def train(  # noqa: PLR0913 - one parameter for each flag
     init_from
         A model, or weights that `tipr import` reads (ViT-B-16.pt, best.pth, ...), to start from.
     resume
-        Go on from the last finished epoch in --out.
+        Go on from where the run in --out was saved, as if it had never stopped.
     set_
         Change a setting, as `--set optim.epochs=3`; may be repeated.
-    tensorboard
-        Write TensorBoard files too (needs the extra `tensorboard`).
+    track
+        Tell tensorboard, wandb or mlflow too (extras of those names); may be repeated.
     """
     from tipr.experiments.find import find_experiment
     from tipr.training.experiment import changed
@@ -93,65 +85,9 @@ def train(  # noqa: PLR0913 - one parameter for each flag
         if not equals:
             raise ValueError(f"--set takes FIELD=VALUE, not {assignment!r}")
         chosen = changed(chosen, name, value)
-    run(chosen, out, resume=resume, device=device, tensorboard=tensorboard)
-    print(out / "best")
-
-
-@app.command(name="eval")
-def eval_(  # noqa: PLR0913 - one parameter for each flag
-    model: str,
-    *,
-    data: Path,
-    split: Literal["train", "val", "test"] = "test",
-    rerank: Rerank = 0,
-    long_texts: LongTexts = "cut",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Measure a model on a split of a dataset, text-to-image and image-to-text.
-
-    Parameters
-    ----------
-    model
-        A run or bundle folder, or the name of a shipped model.
-    data
-        The dataset's folder.
-    split
-        Which split; models are selected on val and reported on test.
-    """
-    from tipr.data.readers import read_dataset
-    from tipr.embedder import Embedder
-    from tipr.evaluation.evaluate import evaluate, unread
-    from tipr.evaluation.reranking import PairwiseReranker, evaluate_reranked
-
-    embedder = Embedder.load(model, device, long_texts)
-    pairs = read_dataset(data).split(split)
-    reranker = PairwiseReranker.beside(embedder) if rerank else None
-    report = evaluate(embedder, pairs)
-    lost = unread(embedder, pairs)
-    facts = {"model": model, "data": str(data), "split": split, **report.to_json()}
-    facts["unread_captions"] = lost.count
-    rows = {"t2i": report.t2i}
-    if reranker is not None:
-        again = rows[f"t2i rerank@{rerank}"] = evaluate_reranked(reranker, pairs, rerank)
-        facts["t2i_reranked"] = {"depth": rerank, "blend": reranker.blend, **again.to_json()}
-    if as_json:
-        print(json.dumps(facts))
-        return
-    if lost.count:
-        print(lost.told, file=sys.stderr)
-    _print_metrics({**rows, "i2t": report.i2t})
-    print(f"{report.persons} people; a guess has R1 {100 * report.chance:.2f}")
-
-
-def _print_metrics(rows: Mapping[str, RetrievalMetrics]) -> None:
-    wide = max(6, *(len(task) + 1 for task in rows))
-    print(f"{'task':<{wide}}{'R1':>8}{'R5':>8}{'R10':>8}{'mAP':>8}{'mINP':>8}  queries  gallery")
-    for task, m in rows.items():
-        scores = "".join(f"{100 * v:8.2f}" for v in (m.R1, m.R5, m.R10, m.mAP, m.mINP))
-        print(f"{task:<{wide}}{scores}{m.queries:9d}{m.gallery:9d}")
-        if m.unmatched:
-            print(f"      {m.unmatched} queries show nobody of the gallery and are left out")
+    run(chosen, out, resume=resume, device=device, track=track or ())
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one speaks
+        print(out / "best")
 
 
 @app.command

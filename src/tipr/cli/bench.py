@@ -12,11 +12,19 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from tqdm import tqdm
 
-from tipr.cli.options import Device, Json, Out, shown
+from tipr.cli.bench_data import data as input_
+from tipr.cli.bench_evaluation import evaluation
+from tipr.cli.bench_memory import memory
+from tipr.cli.bench_transfer import transfer
+from tipr.cli.options import Device, Into, Json, Out, shown, told
 from tipr.cli.rehearsal import rehearsal
 
 bench_app = App(name="bench", help="Compare methods, their cost; rehearse a full-size set.")
 bench_app.command(rehearsal)
+bench_app.command(evaluation)
+bench_app.command(memory)
+bench_app.command(transfer)
+bench_app.command(input_, name="data")
 
 
 @bench_app.command
@@ -30,6 +38,7 @@ def ablation(  # noqa: PLR0913 - one parameter for each flag
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     budget: float | None = None,
     device: Device = "auto",
+    into: Into = None,
     as_json: Json = False,
 ) -> None:
     """Train every row of a method's ablation with several seeds and judge its claims.
@@ -65,7 +74,31 @@ def ablation(  # noqa: PLR0913 - one parameter for each flag
         print(f"{left} runs are left; the same command goes on", file=sys.stderr)
     facts = report(table, out, range(seeds))
     text = write_report(facts, out)
-    print(json.dumps(facts) if as_json else text, end="\n" if as_json else "")
+    if as_json:
+        print(json.dumps(facts))
+        return
+    told(text, into)
+
+
+@bench_app.command
+def table(name: str, *, out: Out, seeds: int = 3, into: Into = None, as_json: Json = False) -> None:
+    """Print the table of an ablation as far as its runs are finished, without training any.
+
+    Parameters
+    ----------
+    name
+        The ablation that OUT was made with.
+    seeds
+        How many are told.
+    """
+    from tipr.bench.report import markdown, report
+    from tipr.experiments.find import find_table
+
+    facts = report(find_table(name), out, range(seeds))
+    if as_json:
+        print(json.dumps(facts))
+        return
+    told(markdown(facts), into)
 
 
 @bench_app.command
@@ -77,6 +110,7 @@ def methods(  # noqa: PLR0913 - one parameter for each flag
     only: str = "",
     base: str = "clip_sdm:small",
     device: Device = "auto",
+    into: Into = None,
     as_json: Json = False,
 ) -> None:
     """Time a training step of every method beside a base's, and what each ships.
@@ -95,6 +129,7 @@ def methods(  # noqa: PLR0913 - one parameter for each flag
         The experiment that the others are compared with.
     """
     from tipr.bench.cost import measure, small_experiments
+    from tipr.bench.cost import table as costs_table
     from tipr.bench.machine import machine
     from tipr.embedder import pick_device
 
@@ -105,14 +140,8 @@ def methods(  # noqa: PLR0913 - one parameter for each flag
         facts = {"batch": batch, "steps": steps, **made_with, "skipped": skipped}
         print(json.dumps({**facts, "methods": [asdict(cost) for cost in costs]}))
         return
-    print("| experiment | step | to base | MiB | ships | to base | encoding | to base |")
-    print("|---|---|---|---|---|---|---|---|")
-    for c in costs:
-        print(f"| {c.name} | {c.step_seconds:.3f} s | {c.relative_step:.2f} | {c.memory >> 20} | "
-              f"{c.parameters:,} | {c.relative_parameters:.2f} | {c.encode_seconds:.3f} s | "
-              f"{c.relative_encode:.2f} |")  # fmt: skip
-    print(f"\nBatches of {batch}, {steps} rounds; {made_with['hardware']}, "
-          f"torch {made_with['torch']}.")  # fmt: skip
+    told(f"{costs_table(costs)}\n\nBatches of {batch}, {steps} rounds; {made_with['hardware']}, "
+         f"torch {made_with['torch']}.", into)  # fmt: skip
     for name, reason in skipped.items():
         print(f"{name} could not be measured: {reason}", file=sys.stderr)
 

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from tqdm import tqdm
 
 Out = Annotated[Path, Parameter(help="Folder to write to.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
+Into = Annotated[str | None, Parameter(
+    help="PAGE.md#NAME: a block of a Markdown page that the table is written into.",
+)]  # fmt: skip
 Flag = Annotated[bool, Parameter(negative=())]
+
+Rerank = Annotated[int, Parameter(
+    validator=Number(gte=0),
+    help="How many of the best to order again with the model's re-ranking head (mgrl); 0 is none.",
+)]  # fmt: skip
+
+LongTexts = Annotated[Literal["cut", "clauses"], Parameter(
+    help="Text longer than the model reads: its end is cut off, or it is read clause by clause.",
+)]  # fmt: skip
+
+
+def told(text: str, into: str | None, fixed: bool = False) -> None:
+    """Prints a table, and puts it into its block of a page where that is wanted.
+
+    `fixed` is what needs letters of one width.
+    """
+    print(text.rstrip())
+    written(f"```\n{text.rstrip()}\n```" if fixed else text, into)
+
+
+def written(text: str, into: str | None) -> None:
+    """Puts a table into its block of a page, if one is named."""
+    if into is not None:
+        from tipr.bench.pages import put
+
+        put(into, text, command())
+
+
+def command() -> str:
+    """The command line as it was given."""
+    return shlex.join(["tipr", *sys.argv[1:]])
 
 
 def shown(bar: tqdm) -> Callable[[int, int], None]:

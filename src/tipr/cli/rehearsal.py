@@ -6,12 +6,13 @@ import json
 import sys
 import time
 
-from tipr.cli.options import Device, Json, Out
+from tipr.cli.options import Device, Into, Json, Out, told
 
 
 def rehearsal(
-    *, out: Out, scale: float = 1.0, device: Device = "cpu", as_json: Json = False
-) -> None:
+    *, out: Out, scale: float = 1.0, device: Device = "cpu", into: Into = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
     """Write a set of CUHK-PEDES's exact shape, then check, train, evaluate and index it.
 
     Each stage is the real command in a process of its own. The table of seconds and memory is
@@ -38,4 +39,4 @@ def rehearsal(
         rows = [stage.to_json() for stage in stages]
         print(json.dumps({"data": str(data), "scale": scale, "write": written, "stages": rows}))
         return
-    print(text, end="")
+    told(text, into)

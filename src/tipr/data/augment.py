@@ -1,13 +1,13 @@
 """Changes that leave the sentence true: pictures under other cameras, sentences told otherwise.
 
-Everything works on a batch at once and draws from torch's generator. Ranges follow what helps on
-the real benchmarks (TBPS-CLIP, Cao et al., AAAI 2024): no hue shift, since colours are named.
+Everything draws from torch's generator, and works on a batch at once where the draws allow it. What
+changes the sentences is in `wording`. Ranges follow what helps on the real benchmarks (TBPS-CLIP,
+Cao et al., AAAI 2024; its own pool is in `pool`): no hue shift, since colours are named.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,11 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tipr.data.images import CLIP_MEAN, CLIP_STD
+from tipr.data.wording import check_shares, reworded
 
 Images = Float[Tensor, "B 3 H W"]
-_DENIALS = {"no", "not", "without", "nothing", "neither", "nor"}
-_SIDES = {"left": "right", "right": "left"}
-_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
 class Augmenting(Protocol):
@@ -47,32 +45,37 @@ class PublishedAugmentation:
     erased_area: tuple[float, float] = (0.02, 0.4)  # of the picture
     erased_shape: tuple[float, float] = (0.3, 3.3)  # height to width
     noise: bool = False  # erase with noise (IVT) in place of one colour
+    mirror: bool = False  # exchange left and right where the picture is flipped
+    drop_words: float = 0.0
+    shuffle_clauses: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_shares(self, "flip", "erase", "drop_words", "shuffle_clauses")
 
     def images(self, images: Images, flipped: Bool[Tensor, " B"]) -> Images:
-        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
-        return torch.stack([self._erased(self._cropped(image)) for image in images])
+        height, width = images.shape[-2:]
+        padded, out = F.pad(images, [self.pad] * 4), torch.empty_like(images)
+        padded[flipped] = padded[flipped].flip(-1)
+        for image, wide in zip(out, padded, strict=True):
+            top, left = torch.randint(2 * self.pad + 1, (2,)).tolist()
+            image.copy_(wide[:, top : top + height, left : left + width])
+            self._erase(image)
+        return out
 
     def caption(self, caption: str, flipped: bool) -> str:
-        return caption
+        return reworded(caption, flipped and self.mirror, self.drop_words, self.shuffle_clauses)
 
-    def _cropped(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
-        height, width = image.shape[-2:]
-        top, left = torch.randint(2 * self.pad + 1, (2,)).tolist()
-        return F.pad(image, [self.pad] * 4)[:, top : top + height, left : left + width]
-
-    def _erased(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+    def _erase(self, image: Float[Tensor, "3 H W"]) -> None:
         if torch.rand(()) >= self.erase:
-            return image
+            return
         height, width = image.shape[-2:]
         for _ in range(10):  # a box that does not fit is drawn anew
             h, w = self._box(height * width)
             if 0 < h < height and 0 < w < width:
                 top = int(torch.randint(height - h + 1, ()))
                 left = int(torch.randint(width - w + 1, ()))
-                image = image.clone()
                 image[:, top : top + h, left : left + w] = self._fill(h, w)
-                return image
-        return image
+                return
 
     def _box(self, pixels: int) -> tuple[int, int]:
         """Height and width of what is erased."""
@@ -102,26 +105,22 @@ class Augmentation:
     noise: float = 0.03
     erase: float = 0.3
     drop_words: float = 0.06
+    shuffle_clauses: float = 0.0  # of the captions
+
+    def __post_init__(self) -> None:
+        check_shares(self, "flip", "blur", "erase", "drop_words", "shuffle_clauses")
 
     def images(self, images: Images, flipped: Bool[Tensor, " B"]) -> Images:
-        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
-        images = self._moved(images)
-        images = self._lit(images)
-        images = self._blurred(images)
-        images = images + self.noise * torch.rand(len(images), 1, 1, 1) * torch.randn_like(images)
-        return self._erased(images.clamp(0, 1))
+        images = self._moved(turned_over(images, flipped))  # a new tensor, changed in place below
+        self._light(images)
+        self._blur(images)
+        strength = self.noise * torch.rand(len(images), 1, 1, 1)
+        images += torch.randn_like(images).mul_(strength)
+        self._erase(images.clamp_(0, 1))
+        return images
 
     def caption(self, caption: str, flipped: bool) -> str:
-        if flipped:
-            caption = mirrored(caption)
-        words = caption.split()
-        chances = torch.rand(len(words)).tolist()
-        kept = [
-            word
-            for word, chance in zip(words, chances, strict=True)
-            if chance >= self.drop_words or word.lower() in _DENIALS
-        ]
-        return " ".join(kept) or caption
+        return reworded(caption, flipped, self.drop_words, self.shuffle_clauses)
 
     def _moved(self, images: Images) -> Images:
         count, _, height, width = images.shape
@@ -135,30 +134,28 @@ class Augmentation:
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
-    def _lit(self, images: Images) -> Images:
+    def _light(self, images: Images) -> None:
         count = len(images)
         grey = images.mean(dim=1, keepdim=True)
-        images = grey + (images - grey) * (1 + self.saturation * _each(count))
+        images.sub_(grey).mul_(1 + self.saturation * _each(count)).add_(grey)
         middle = images.mean(dim=(1, 2, 3), keepdim=True)
-        images = middle + (images - middle) * (1 + self.light * _each(count))
-        cast = 1 + self.cast * uniform(count, 3)[:, :, None, None]
+        images.sub_(middle).mul_(1 + self.light * _each(count)).add_(middle)
+        images *= 1 + self.cast * uniform(count, 3)[:, :, None, None]
         gamma = (self.light * _each(count)).exp()
-        return (images * cast * (1 + self.light * _each(count))).clamp(1e-3, 1) ** gamma
+        images.mul_(1 + self.light * _each(count)).clamp_(1e-3, 1).pow_(gamma)
 
-    def _blurred(self, images: Images) -> Images:
+    def _blur(self, images: Images) -> None:
         """Some pictures lose resolution and get it back by interpolation."""
         chosen = torch.rand(len(images)) < self.blur
         if not chosen.any():
-            return images
+            return
         height, width = images.shape[-2:]
         factor = 0.25 + 0.5 * float(torch.rand(()))
         small = (max(int(height * factor), 8), max(int(width * factor), 4))
         coarse = F.interpolate(images[chosen], small, mode="area")
-        images = images.clone()
         images[chosen] = F.interpolate(coarse, (height, width), mode="bilinear")
-        return images
 
-    def _erased(self, images: Images) -> Images:
+    def _erase(self, images: Images) -> None:
         """A box of some pictures is hidden behind a flat colour (Zhong et al., AAAI 2020)."""
         count, _, height, width = images.shape
         centre, size = torch.rand(count, 2, 1), 0.05 + 0.3 * torch.rand(count, 2, 1)
@@ -166,7 +163,14 @@ class Augmentation:
         columns = ((torch.arange(width) / width)[None] - centre[:, 1]).abs() < size[:, 1]
         hidden = rows[:, None, :, None] & columns[:, None, None, :]
         hidden &= (torch.rand(count) < self.erase)[:, None, None, None]
-        return torch.where(hidden, torch.rand(count, 3, 1, 1), images)
+        torch.where(hidden, torch.rand(count, 3, 1, 1), images, out=images)
+
+
+def turned_over(images: Images, flipped: Bool[Tensor, " B"]) -> Images:
+    """A copy in which these pictures are mirrored."""
+    images = images.clone()
+    images[flipped] = images[flipped].flip(-1)
+    return images
 
 
 def uniform(*shape: int) -> Tensor:
@@ -176,8 +180,3 @@ def uniform(*shape: int) -> Tensor:
 
 def _each(count: int) -> Float[Tensor, "B 1 1 1"]:
     return uniform(count)[:, None, None, None]
-
-
-def mirrored(caption: str) -> str:
-    """What the caption says of the mirror image: left and right exchanged."""
-    return _SIDE.sub(lambda side: _SIDES[side.group().lower()], caption)

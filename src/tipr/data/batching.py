@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
@@ -93,3 +95,63 @@ class Plain:
 
     def build(self, plain: PairBatcher, pairs: Sequence[Pair]) -> Batcher:
         return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch yet to be prepared: which rows it shows, and the seed of all that changes them."""
+
+    seed: int
+    rows: Sequence[int]
+
+
+class Prepared:
+    """Batches of a training split: each depends on what was drawn for it, on nothing before it.
+
+    So it does not matter which process prepares it, or whether earlier ones were prepared at all.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], batcher: Batcher) -> None:
+        self.pairs, self.batcher = pairs, batcher
+
+    def __getitem__(self, drawn: Drawn) -> Batch:
+        with seeded(drawn.seed), _one_thread():
+            return self.batcher([self.pairs[row] for row in drawn.rows])
+
+
+def drawn_batches(
+    batches: Iterable[Sequence[int]], seed: int, epoch: int, rank: int = 0
+) -> list[Drawn]:
+    """All batches of an epoch; `batches` draws their order anew whenever it is walked through.
+
+    Processes that share a batch change their rows of it each in their own way.
+    """
+    with seeded(seed_of("order", seed, epoch)):
+        rows = list(batches)
+    who = [rank] if rank else []  # so that the first draws what a single one would
+    return [Drawn(seed_of("batch", seed, epoch, k, *who), each) for k, each in enumerate(rows)]
+
+
+@contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Within, the CPU's draws follow from `seed`; afterwards they go on as before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # a GPU's draws are none of this one's business
+        yield
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """As in the DataLoader's processes: some of torch's operations round by how they are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def seed_of(purpose: str, *numbers: int) -> int:
+    """A seed for each purpose and place in a run, unlike all its neighbours'."""
+    text = " ".join([purpose, *map(str, numbers)])
+    return int.from_bytes(blake2b(text.encode(), digest_size=7).digest())

@@ -19,7 +19,7 @@ class Sampling(Protocol):
     """How batches are drawn: a frozen dataclass named in the experiment."""
 
     def epoch(self, person_ids: Sequence[int], size: int) -> Iterator[Rows]:
-        """The batches of one epoch, as rows of the training split; each holds `size` rows."""
+        """The batches of one epoch, as rows of the training split: `size` of them or fewer."""
         ...
 
     def length(self, person_ids: Sequence[int], size: int) -> int:
@@ -29,15 +29,21 @@ class Sampling(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Shuffled:
-    """Every pair once, in any order; what does not fill a batch waits for the next epoch."""
+    """Every pair once, in any order; what does not fill a batch waits for the next epoch.
+
+    With `keep_last` it is a smaller batch at the end.
+    """
+
+    keep_last: bool = False
 
     def epoch(self, person_ids: Sequence[int], size: int) -> Iterator[Rows]:
         order = torch.randperm(len(person_ids)).tolist()
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size]
+        for number in range(self.length(person_ids, size)):
+            yield order[number * size : (number + 1) * size]
 
     def length(self, person_ids: Sequence[int], size: int) -> int:
-        return len(person_ids) // size
+        rest = len(person_ids) % size if self.keep_last else 0
+        return len(person_ids) // size + (rest > 1)  # one pair alone has nothing to differ from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +111,40 @@ class UpToPerPerson:
 
 
 class EpochBatches(Sampler[Rows]):
-    """A sampling over one training split, as the DataLoader's batch sampler."""
+    """A sampling over one training split, as the DataLoader's batch sampler.
 
-    def __init__(self, sampling: Sampling, pairs: Sequence[Pair], size: int) -> None:
+    Several `processes` share every batch of `size` rows: each draws the same epoch, from the same
+    state of torch's generator, and takes its part of each batch. Parts in the order of ranks are
+    the batch, and hold neighbours: people who stand together stay together where that divides.
+    Of a smaller batch each has the same number of rows; what is left over waits.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        pairs: Sequence[Pair],
+        size: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        if size % processes:
+            raise ValueError(f"{processes} processes cannot share a batch of {size} pairs equally; "
+                             f"set data.batch_size to a multiple of {processes}")  # fmt: skip
         self.sampling, self.size = sampling, size
         self.person_ids = [pair.person_id for pair in pairs]
+        self._rank, self._processes = rank, processes
 
     def __iter__(self) -> Iterator[Rows]:
         """Drawn whole at the start, so that what a method draws later changes no order."""
-        return iter(list(self.sampling.epoch(self.person_ids, self.size)))
+        whole = list(self.sampling.epoch(self.person_ids, self.size))
+        return iter([part for rows in whole if (part := self._part(rows))])
 
     def __len__(self) -> int:
         return max(self.sampling.length(self.person_ids, self.size), 1)
+
+    def _part(self, rows: Rows) -> Rows:
+        share = len(rows) // self._processes
+        return rows[self._rank * share : (self._rank + 1) * share]
 
 
 def _rows_of(person_ids: Sequence[int]) -> dict[int, Rows]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tipr.encoders.encoder import Encoded, Encoder
+from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of
 from tipr.transformer import Block, QuickGELU, chosen
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU}
@@ -79,6 +79,15 @@ class CLIPEncoder(Encoder):
     @property
     def image_size(self) -> tuple[int, int]:
         return self.config.image_size
+
+    def stages(self, modality: Modality) -> list[list[nn.Parameter]]:
+        if modality == "image":
+            first = parameters_of(self.patches, self.image_class, self.place, self.norm_patches)
+            layers, last = self.image_blocks, parameters_of(self.norm_image, self.image_out)
+        else:
+            first = parameters_of(self.word, self.order)
+            layers, last = self.text_blocks, parameters_of(self.norm_text, self.text_out)
+        return [first, *map(parameters_of, layers), last]
 
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tipr.encoders.encoder import Encoded, Encoder, visible_only
+from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of, visible_only
 from tipr.transformer import Block, attention_to, chosen
 
 
@@ -56,6 +56,13 @@ class CompactEncoder(Encoder):
         self.text_out = nn.Sequential(
             nn.LayerNorm(config.text_width), nn.Linear(config.text_width, config.embedding)
         )
+
+    def stages(self, modality: Modality) -> list[list[nn.Parameter]]:
+        if modality == "image":
+            first, layers, last = (self.stem, self.place), self.image_blocks, self.image_out
+        else:
+            first, layers, last = (self.word, self.order), self.text_blocks, self.text_out
+        return [parameters_of(*first), *map(parameters_of, layers), parameters_of(last)]
 
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+Modality = Literal["image", "text"]
+MODALITIES: tuple[Modality, Modality] = ("image", "text")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Encoder(nn.Module, ABC):
     def num_patches(self) -> int:
         return self.grid[0] * self.grid[1]
 
+    def stages(self, modality: Modality) -> list[list[nn.Parameter]]:
+        """The parameters of a tower from input to output: embedding, each layer, output.
+
+        What both modalities share stands in both towers.
+        """
+        raise ValueError(f"{type(self).__name__} does not tell its layers apart, so it is trained "
+                         "as a whole; define `stages` to freeze parts of it")  # fmt: skip
+
     @abstractmethod
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
@@ -58,6 +69,12 @@ class Encoder(nn.Module, ABC):
         `keep` lists the places to look at, ascending; the others are as if never written, and
         those that stay keep their positions. Default all.
         """
+
+
+def parameters_of(*parts: nn.Module | nn.Parameter) -> list[nn.Parameter]:
+    """The parameters of each part, in order."""
+    every = ([p] if isinstance(p, nn.Parameter) else p.parameters() for p in parts)
+    return [parameter for parameters in every for parameter in parameters]
 
 
 def visible_only(

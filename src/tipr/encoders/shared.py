@@ -12,7 +12,6 @@ patches may come from a convolutional stem instead, as in `encoders/compact.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +19,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.compact import stem
-from tipr.encoders.encoder import Encoded, Encoder, visible_only
-from tipr.transformer import Attention, DropPath, attention_to, chosen
-
-Modality = Literal["image", "text"]
+from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of, visible_only
+from tipr.transformer import Attention, DropPath, attention_to, chosen, kept_or_not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +82,12 @@ class SharedEncoder(Encoder):
     def image_size(self) -> tuple[int, int]:
         return self.config.image_size
 
+    def stages(self, modality: Modality) -> list[list[nn.Parameter]]:
+        first = self.picture if modality == "image" else self.sentence
+        blocks = [block for block in self.blocks if isinstance(block, SharedBlock)]
+        layers = [block.parameters_for(modality) for block in blocks]
+        return [parameters_of(first), *layers, parameters_of(self.norm)]
+
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
     ) -> Encoded:
@@ -119,6 +122,8 @@ class SharedEncoder(Encoder):
 class SharedBlock(nn.Module):
     """Attention and norms for both modalities, a feed-forward for each."""
 
+    recompute = False  # see `kept_or_not`
+
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width, eps=1e-6)
@@ -134,6 +139,18 @@ class SharedBlock(nn.Module):
         x: Float[Tensor, "B N D"],
         modality: Modality,
         visible: Bool[Tensor, "B 1 N N"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        return kept_or_not(self, self._added, x, modality, visible)
+
+    def parameters_for(self, modality: Modality) -> list[nn.Parameter]:
+        shared = (self.norm_attention, self.attention, self.norm_feedforward)
+        return parameters_of(*shared, self.feedforward[modality])
+
+    def _added(
+        self,
+        x: Float[Tensor, "B N D"],
+        modality: Modality,
+        visible: Bool[Tensor, "B 1 N N"] | None,
     ) -> Float[Tensor, "B N D"]:
         x = x + self.drop_path(self.attention(self.norm_attention(x), visible))
         return x + self.drop_path(self.feedforward[modality](self.norm_feedforward(x)))

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from tipr.data.pairs import Pair
 from tipr.embedder import Embedder
-from tipr.evaluation.metrics import RetrievalMetrics, averaged, retrieval_metrics, scored
+from tipr.evaluation.metrics import RetrievalMetrics, averaged
+from tipr.evaluation.vectors import Cameras, Vectors, embedded
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,11 @@ class Queries:
     values: Float64[Tensor, "Q 5"]  # the columns of `metrics.COLUMNS`
     gallery: int
     areas: Float64[Tensor, " Q"] | None = None  # each one's `metrics.trapezoid`, where known
+    r_precisions: Float64[Tensor, " Q"] | None = None  # `metrics.r_precision`, where known
 
     @property
     def metrics(self) -> RetrievalMetrics:
-        return averaged(self.values, self.gallery, self.areas)
+        return averaged(self.values, self.gallery, self.areas, self.r_precisions)
 
 
 @dataclass(frozen=True)
@@ -66,36 +67,27 @@ def unread(embedder: Embedder, pairs: Sequence[Pair]) -> Unread:
     ))  # fmt: skip
 
 
-def evaluate(embedder: Embedder, pairs: Sequence[Pair]) -> Report:
+def evaluate(embedder: Embedder, pairs: Sequence[Pair], cameras: Cameras = "all") -> Report:
     """Scores a split; the gallery is its unique images, the queries are all its captions.
 
     Raises:
-        ValueError: the split is empty, or no query has a match.
+        ValueError: the split is empty, no query has a match, or `cameras` is "other" and no
+            picture has one.
     """
-    similarity, text_ids, image_ids = _compared(embedder, pairs)
+    return reported(embedded(embedder, pairs, cameras))
+
+
+def reported(split: Vectors) -> Report:
+    """The same of a split whose vectors are there already."""
     return Report(
-        t2i=retrieval_metrics(similarity, text_ids, image_ids),
-        i2t=retrieval_metrics(similarity.T, image_ids, text_ids),
-        persons=len(set(image_ids.tolist())),
+        t2i=split.t2i().averaged(len(split.images)),
+        i2t=split.i2t().averaged(len(split.texts)),
+        persons=len(split.shown.unique()),
     )
 
 
-def queries(embedder: Embedder, pairs: Sequence[Pair]) -> Queries:
+def queries(embedder: Embedder, pairs: Sequence[Pair], cameras: Cameras = "all") -> Queries:
     """Text-to-image scores of every caption of a split. Raises ValueError when it is empty."""
-    similarity, text_ids, image_ids = _compared(embedder, pairs)
-    values, areas = scored(similarity, text_ids, image_ids)
-    return Queries(text_ids, values, len(image_ids), areas)
-
-
-def _compared(
-    embedder: Embedder, pairs: Sequence[Pair]
-) -> tuple[Float[Tensor, "T I"], Int[Tensor, " T"], Int[Tensor, " I"]]:
-    """Similarity of all captions to all pictures, and the people of both."""
-    if not pairs:
-        raise ValueError("the split is empty; choose another with --split")
-    gallery = {pair.image_id: pair for pair in pairs}
-    images = torch.from_numpy(embedder.embed_images([p.image for p in gallery.values()]))
-    texts = torch.from_numpy(embedder.embed_texts([p.caption for p in pairs]))
-    text_ids = torch.tensor([p.person_id for p in pairs])
-    image_ids = torch.tensor([p.person_id for p in gallery.values()])
-    return texts @ images.T, text_ids, image_ids
+    split = embedded(embedder, pairs, cameras)
+    found = split.t2i()
+    return Queries(split.asked, found.values, len(split.images), found.areas, found.r_precisions)

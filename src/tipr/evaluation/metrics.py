@@ -1,7 +1,18 @@
-"""The field's retrieval metrics, from a similarity matrix and two lists of identities."""
+"""The field's retrieval metrics, from the ranks of each query's matches.
+
+R@k         is a match among the first k? The share of queries where one is.
+mAP         the precision at each match's rank, averaged (the step form; IRRA, RDE, TBPS-CLIP)
+trapezoid   the mean of the precisions at and before each match, averaged (IVT, TIPCB)
+mINP        matches over the rank of the last one (Ye et al., TPAMI 2021)
+R-precision the share of matches among the first R, where R is the number of matches
+
+Every row of the gallery that shows the query's person is a match. A query without a match has no
+score: its values are NaN, and it is counted apart.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,8 +20,9 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from tipr.evaluation.ranks import Items, Ranks, ranks, rows_of
+
 COLUMNS = ("R1", "R5", "R10", "mAP", "mINP")  # of what `per_query` gives
-BLOCK = 256  # queries that are ranked at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +30,8 @@ class RetrievalMetrics:
     """Fractions in [0, 1] over the queries that have a match in the gallery.
 
     `unmatched` queries show a person who is not in the gallery; they are counted, not scored.
-    `mAP_trapezoid` is the mean of `trapezoid`; None, and so never compared, where only the columns
-    of `per_query` are known.
+    `mAP_trapezoid` is the mean of `trapezoid`, `R_precision` that of `r_precision`; None, and so
+    never compared, where only the columns of `per_query` are known.
     """
 
     R1: float
@@ -31,28 +43,43 @@ class RetrievalMetrics:
     gallery: int
     unmatched: int
     mAP_trapezoid: float | None = field(default=None, compare=False)
+    R_precision: float | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """What is known, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How well each query finds its matches; NaN where it has none."""
+
+    values: Float64[Tensor, "Q 5"]  # the columns of `COLUMNS`
+    areas: Float64[Tensor, " Q"]  # `trapezoid`
+    r_precisions: Float64[Tensor, " Q"]
+
+    def averaged(self, gallery: int) -> RetrievalMetrics:
+        """The metrics of all. Raises ValueError when no query has a match."""
+        return averaged(self.values, gallery, self.areas, self.r_precisions)
+
+
 def retrieval_metrics(
     similarity: Float[Tensor, "Q G"], query_ids: Int[Tensor, " Q"], gallery_ids: Int[Tensor, " G"]
 ) -> RetrievalMetrics:
-    """R@k, mean average precision and mean inverse negative penalty (Ye et al., TPAMI 2021).
-
-    Equal scores are ranked in gallery order.
+    """The metrics of all queries; equal scores are ranked in gallery order.
 
     Raises:
-        ValueError: no query has a match in the gallery.
+        ValueError: no query has a match in the gallery, or a score is NaN.
     """
-    rows, areas = scored(similarity, query_ids, gallery_ids)
-    return averaged(rows, len(gallery_ids), areas)
+    found = measured(ranks(rows_of(similarity), Items(query_ids), Items(gallery_ids)))
+    return found.averaged(len(gallery_ids))
 
 
 def averaged(
-    rows: Float64[Tensor, "Q 5"], gallery: int, areas: Float64[Tensor, " Q"] | None = None
+    rows: Float64[Tensor, "Q 5"],
+    gallery: int,
+    areas: Float64[Tensor, " Q"] | None = None,
+    r_precisions: Float64[Tensor, " Q"] | None = None,
 ) -> RetrievalMetrics:
     """The metrics of a split from those of its queries. Raises ValueError when none has a match."""
     matched = rows[~rows[:, 0].isnan()]
@@ -63,6 +90,7 @@ def averaged(
         R1=r1, R5=r5, R10=r10, mAP=ap, mINP=inp,
         queries=len(rows), gallery=gallery, unmatched=len(rows) - len(matched),
         mAP_trapezoid=None if areas is None else areas.nanmean().item(),
+        R_precision=None if r_precisions is None else r_precisions.nanmean().item(),
     )  # fmt: skip
 
 
@@ -80,15 +108,24 @@ def scored(
     similarity: Float[Tensor, "Q G"], query_ids: Int[Tensor, " Q"], gallery_ids: Int[Tensor, " G"]
 ) -> tuple[Float64[Tensor, "Q 5"], Float64[Tensor, " Q"]]:
     """`per_query`, and each query's `trapezoid`."""
+    found = measured(ranks(rows_of(similarity), Items(query_ids), Items(gallery_ids)))
+    return found.values, found.areas
+
+
+def measured(parts: Iterable[Ranks]) -> Scores:
+    """What all queries score, block after block, so that no more than a block's ranks are held."""
     rows = [torch.zeros(0, len(COLUMNS), dtype=torch.float64)]
-    areas = [torch.zeros(0, dtype=torch.float64)]
-    for scores, ids in zip(similarity.split(BLOCK), query_ids.split(BLOCK), strict=True):
-        order = scores.argsort(dim=1, descending=True, stable=True)
-        found = gallery_ids[order] == ids[:, None]
-        ranks, counts = found.nonzero()[:, 1] + 1, found.sum(dim=1)
-        rows.append(_rows(ranks, counts))
-        areas.append(trapezoid(ranks, counts))
-    return torch.cat(rows), torch.cat(areas)
+    areas, r_precisions = ([torch.zeros(0, dtype=torch.float64)] for _ in range(2))
+    for part in parts:
+        rows.append(_rows(part.ranks, part.counts))
+        areas.append(trapezoid(part.ranks, part.counts))
+        r_precisions.append(r_precision(part.ranks, part.counts))
+    return Scores(torch.cat(rows), torch.cat(areas), torch.cat(r_precisions))
+
+
+def r_precision(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, " B"]:
+    """The share of each query's R matches that is among the first R. NaN without a match."""
+    return _summed((ranks <= counts.repeat_interleave(counts)).double(), counts) / counts
 
 
 def trapezoid(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, " B"]:
@@ -100,9 +137,13 @@ def trapezoid(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Te
     """
     found, ranks = _places(counts), ranks.double()
     before = torch.where(ranks > 1, (found - 1) / (ranks - 1).clamp(min=1), 1.0)
+    return _summed((before + found / ranks) / 2, counts) / counts
+
+
+def _summed(values: Float64[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, " B"]:
+    """The sum of each query's values."""
     owner = torch.arange(len(counts)).repeat_interleave(counts)
-    sums = ranks.new_zeros(len(counts)).index_add(0, owner, (before + found / ranks) / 2)
-    return sums / counts
+    return values.new_zeros(len(counts)).index_add(0, owner, values)
 
 
 def _rows(ranks: Int[Tensor, " N"], counts: Int[Tensor, " B"]) -> Float64[Tensor, "B 5"]:

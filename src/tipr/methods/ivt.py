@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tipr.data.pairs import Batch
 from tipr.encoders.encoder import Encoder
 from tipr.methods.method import Method
+from tipr.objectives.gathering import everyone
 from tipr.objectives.itm import FusionStack, MatchingLoss, WordPredictor, at_most, hard_negatives
 from tipr.objectives.masking import chosen_words, corrupted, kept_tokens, masked_words
 from tipr.objectives.matching import LabelNorm, cmpm, cosine, divergence, products, same_person
@@ -75,6 +76,7 @@ class IVT(Method):
         c = self.config
         if c.temperature is None:
             return cmpm(image, text, ids, c.label_norm)
+        image, text, ids = everyone(image, text, ids)
         logits, labels = cosine(text, image) / c.temperature, same_person(ids)
         by_text = divergence(logits, labels, c.label_norm)
         return by_text + divergence(logits.T, labels, c.label_norm)
@@ -129,7 +131,7 @@ class Pretraining(Method):
         logits = self._similarity(image.embedding, text.embedding)
         ids = batch.person_ids if self.config.by_person else _rows(batch)
         return {
-            "itc": _contrast(logits),
+            "itc": _contrast(self._similarity(*everyone(image.embedding, text.embedding))),
             "itm": self._matched(text.tokens, batch.tokens != 0, picture,
                                  hard_negatives(logits, same_person(ids))),
             "mlm": self._guessed(batch, picture),

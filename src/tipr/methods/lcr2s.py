@@ -75,6 +75,7 @@ class Richer(Method):
     def __init__(self, config: RicherConfig, encoder: Encoder, num_persons: int) -> None:
         super().__init__()
         self.config, self.encoder = config, encoder
+        self.uneven = config.supports == "forward"
         self.fuse_image, self.fuse_text = self._fusion(), self._fusion()
         self.identity = IdentityLoss(encoder.width, num_persons)
         if config.supports == "bank":
@@ -188,6 +189,7 @@ class LCR2S(Method):
         self.identity = IdentityLoss(encoder.width, num_persons)
         self.teacher = frozen_teacher(config, encoder, num_persons) if config.distils else None
         if self.teacher is not None:
+            self.uneven = self.teacher.uneven
             self.register_buffer("learned_from", richer_run.digest(self.teacher))
             if config.from_teacher:
                 encoder.load_state_dict(self.teacher.encoder.state_dict())

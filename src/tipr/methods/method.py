@@ -15,6 +15,8 @@ from tipr.objectives.extraction import TextGuidedExtraction
 class Method(nn.Module, ABC):
     encoder: Encoder
     epoch: int = 0  # finished epochs; the trainer keeps it
+    varying: bool = False  # whether steps differ in which parameters they use
+    uneven: bool = False  # whether processes may encode more or less often than each other
 
     @property
     def reranking(self) -> TextGuidedExtraction | None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from tipr.objectives.gathering import everyone
 from tipr.objectives.matching import cosine
 
 Space = Literal["unit", "raw"]
@@ -35,7 +36,8 @@ def relation_distance(
     """How far the cosines of all images with all texts are from the teacher's (LCR2S, ACM MM 2023).
 
     Both are given as (image, text). The squared Frobenius norm of the difference per row of the
-    batch: described mechanism, reconstructed scale.
+    batch, that of all processes together: described mechanism, reconstructed scale.
     """
-    apart = cosine(*student) - cosine(*teacher).detach()
+    image, text, rich_image, rich_text = everyone(*student, *(x.detach() for x in teacher))
+    apart = cosine(image, text) - cosine(rich_image, rich_text)
     return apart.square().sum() / len(apart)

@@ -22,10 +22,12 @@ def hard_negatives(
 
     `similarity` (text, image) is sharp already: its softmax, plus 1e-4, are the chances. Partners
     that are the `same` are never drawn: the diagonal as released, or everybody of one person.
-    Raises ValueError when a row has no wrong partner.
+    Several processes each draw among their own rows, as ALBEF's do: a partner is fused token by
+    token, and tokens do not travel. Raises ValueError when a row has no wrong partner.
     """
     if same.all(dim=1).any() or same.all(dim=0).any():
-        raise ValueError("a batch of one person has no wrong pairs; draw several people a batch")
+        raise ValueError("a batch of one person has no wrong pairs; draw several people a batch, "
+                         "on every process")  # fmt: skip
     picture = _drawn(similarity, same)
     return picture, _drawn(similarity.T, same.T)
 

@@ -1,6 +1,8 @@
 """Align two sets of embeddings, knowing which rows show the same person.
 
-Similarity is (text, image): rows are queries. Embeddings need not be normalised.
+Similarity is (text, image): rows are queries. Embeddings need not be normalised. Formulas of
+embeddings compare the rows of every process (`objectives/gathering.py`); those of a similarity that
+is known already, the rows at hand.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from tipr.objectives.gathering import everyone
 
 LabelNorm = Literal["l1", "l2"]
 
@@ -44,6 +48,7 @@ def info_nce(
     temperature: Float[Tensor, ""] | float = 0.07,
 ) -> Float[Tensor, ""]:
     """Image-text contrast (CLIP, ICML 2021): each row's partner against all others, both ways."""
+    image, text = everyone(image, text)
     logits = cosine(text, image) / temperature
     log_rows, log_columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
     return -(log_rows.diagonal().mean() + log_columns.diagonal().mean()) / 2
@@ -61,6 +66,7 @@ def sdm(
     The Kullback-Leibler divergence from who-is-who to the softmax of cosines, summed over both
     directions.
     """
+    image, text, person_ids = everyone(image, text, person_ids)
     return sdm_of(cosine(text, image), person_ids, temperature, epsilon)
 
 
@@ -70,7 +76,11 @@ def sdm_of(
     temperature: float = 0.02,
     epsilon: float = 1e-8,
 ) -> Float[Tensor, ""]:
-    """`sdm` of similarities that are known already, however they were found."""
+    """`sdm` of similarities that are known already, however they were found.
+
+    Of the rows at hand: several processes each match their own, since a similarity of pairs cannot
+    be completed from the rows of others.
+    """
     labels, logits = same_person(person_ids), similarity / temperature
     by_text = divergence(logits, labels, epsilon=epsilon)
     by_image = divergence(logits.T, labels, epsilon=epsilon)
@@ -90,6 +100,7 @@ def cmpm(
     The authors' code, and what grew from it, divides the labels by their Euclidean norm
     (`label_norm="l2"`): not a distribution once a person has several rows.
     """
+    image, text, person_ids = everyone(image, text, person_ids)
     labels = same_person(person_ids)
     by_image = divergence(products(image, _unit(text)), labels, label_norm, epsilon)
     by_text = divergence(products(text, _unit(image)), labels, label_norm, epsilon)
@@ -132,6 +143,7 @@ def hardest_triplet(
     As SEN (Neural Networks, 2025) releases it: both directions summed, the choice of the most
     similar row on detached similarities. Nothing to learn where everybody is one person.
     """
+    image, text, person_ids = everyone(image, text, person_ids)
     similarity, others = cosine(text, image), ~same_person(person_ids)
     return _hardest_of_rows(similarity, others, margin) + _hardest_of_rows(
         similarity.T, others, margin

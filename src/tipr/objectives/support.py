@@ -2,7 +2,8 @@
 
 A pool holds all that may support each row, `(supports, present)`; `drawn` takes a few of it at
 random. Described mechanism, reconstructed: the paper draws supports at random from the other views
-of a person; where they come from (the batch, a memory) is chosen here.
+of a person; where they come from (the batch, a memory) is chosen here. With several processes the
+batch is that of all together (`objectives/gathering.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from tipr.objectives.gathering import everyone, own_rows
 from tipr.objectives.matching import same_person
 from tipr.transformer import chosen
 
@@ -36,9 +38,11 @@ def inbatch_pool(
 
     An item that stands in several rows supports through the first of them alone.
     """
-    supports = rows[None].expand(len(rows), -1, -1)
-    again = (item_ids[:, None] == item_ids[None]).tril(diagonal=-1).any(dim=1)
-    return supports, inbatch_support(person_ids, item_ids) & ~again
+    own = own_rows(rows)
+    pool, person_ids, item_ids = everyone(rows, person_ids, item_ids)
+    again = _earlier(same_person(item_ids)).any(dim=1)
+    present = inbatch_support(person_ids, item_ids)[own] & ~again
+    return pool[None].expand(len(present), -1, -1), present
 
 
 def drawn(
@@ -55,7 +59,10 @@ def drawn(
 def strangers(
     supports: Float[Tensor, "B S D"], present: Bool[Tensor, "B S"], person_ids: Int[Tensor, " B"]
 ) -> Pool:
-    """Each row gets the supports of a random row of another person: a control, not a method."""
+    """Each row gets the supports of a random row of another person: a control, not a method.
+
+    Among the rows at hand: several processes each choose among their own.
+    """
     other = ~same_person(person_ids)
     row = torch.rand(other.shape, device=other.device).masked_fill(~other, -1.0).argmax(dim=1)
     return supports[row], present[row] & other.any(dim=1, keepdim=True)
@@ -63,8 +70,9 @@ def strangers(
 
 def person_means(rows: Float[Tensor, "B D"], person_ids: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
     """For each row the mean over the batch's rows of its person, itself among them."""
-    same = same_person(person_ids).to(rows.dtype)
-    return (same @ rows) / same.sum(dim=1, keepdim=True)
+    everybody, everyones_ids = everyone(rows, person_ids)
+    same = (person_ids[:, None] == everyones_ids).to(rows.dtype)
+    return (same @ everybody) / same.sum(dim=1, keepdim=True)
 
 
 class SupportBank(nn.Module):
@@ -101,8 +109,9 @@ class SupportBank(nn.Module):
     ) -> None:
         """Refreshes what is known; what is new takes the place of what came first.
 
-        An item that stands in the batch twice counts once.
+        An item that stands in the batch twice counts once. All processes remember the same.
         """
+        person_ids, item_ids, features = everyone(person_ids, item_ids, features)
         features = features.to(self.features.dtype)
         first = ~_earlier(same_person(person_ids) & same_person(item_ids)).any(dim=1)
         places = self.items[person_ids] == item_ids[:, None]

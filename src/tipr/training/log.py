@@ -3,45 +3,80 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
+
+from tipr.training.trackers import Tracker
 
 Item = TypeVar("Item")
 
 
 class Log:
-    """Appends to `metrics.jsonl` and, where tensorboard is installed and wanted, to its files."""
+    """Appends to `metrics.jsonl` and tells the trackers the same.
 
-    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+    A resumed run keeps the first `keep` bytes, which tell of what its checkpoint has done, so that
+    the file tells nothing twice; None keeps everything.
+    """
+
+    def __init__(
+        self, folder: Path, trackers: Sequence[Tracker] = (), keep: int | None = None
+    ) -> None:
         self._file = folder / "metrics.jsonl"
-        self._board = _board(folder) if tensorboard else None
+        _shorten(self._file, keep)
+        self._trackers = tuple(trackers)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._file.stat().st_size if self._file.exists() else 0
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """A line that does not fit on the disk is left out with a warning; training goes on."""
         row = {"time": round(time.time(), 1), "kind": kind, "step": step, **values}
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{kind}/{name}", value, step)
+        before = self.size
+        try:
+            with self._file.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            warnings.warn(f"{self._file} could not be written ({error})", stacklevel=2)
+            if self._file.exists():
+                os.truncate(self._file, before)
+        for tracker in self._trackers:
+            tracker.write(kind, step, values)
+
+    def close(self) -> None:
+        """The trackers are told that the run has ended."""
+        for tracker in self._trackers:
+            tracker.close()
 
 
-def _board(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("--tensorboard needs: pip install 'tipr[tensorboard]'") from error
-    return SummaryWriter(folder)
+def _shorten(file: Path, keep: int | None) -> None:
+    """Whole lines within the first `keep` bytes stay."""
+    if not file.is_file():
+        return
+    before = file.read_bytes()
+    kept = before[:keep]
+    kept = kept[: kept.rfind(b"\n") + 1]
+    if kept != before:
+        part = file.with_suffix(".part")
+        part.write_bytes(kept)
+        part.replace(file)
 
 
 def watched(
-    items: Iterable[Item], label: str, total: int, shown: dict[str, float]
-) -> Iterator[Item]:
+    items: Iterable[Item], label: str, total: int, shown: dict[str, float],
+    *, done: int = 0, quiet: bool = False,
+) -> Iterator[Item]:  # fmt: skip
     """A progress bar with rate and remaining time on stderr; silent when not a terminal."""
-    with tqdm(total=total, desc=label, unit="batch", disable=None, leave=False) as bar:
+    with tqdm(
+        total=total, initial=done, desc=label, unit="batch", disable=quiet or None, leave=False
+    ) as bar:
         for item in items:
             yield item
             bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)

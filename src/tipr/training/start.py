@@ -6,6 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from tipr.data.images import ImageTransform
 from tipr.data.text import Tokenizer
 from tipr.data.tokenizers import read_tokenizer
@@ -18,7 +22,7 @@ from tipr.encoders.shared import SharedConfig
 from tipr.training.experiment import Experiment
 
 OWN = "own"
-INPUT, FACTS = "input", "input.json"  # of a run's folder
+INPUT, FACTS, START = "input", "input.json", "start.safetensors"  # of a run's folder
 
 
 def new_embedder(experiment: Experiment, source: str) -> Embedder:
@@ -40,10 +44,13 @@ def new_embedder(experiment: Experiment, source: str) -> Embedder:
     return Embedder(start.encoder, start.transform, tokenizer, source)
 
 
-def save_input(embedder: Embedder, experiment: Experiment, out: Path) -> None:
+def save_input(
+    embedder: Embedder, experiment: Experiment, out: Path, start: dict[str, Tensor] | None = None
+) -> None:
     """Keeps what feeds the encoder, and which weights it began with, beside the run.
 
-    A resumed run reads these and its checkpoint: what `init_from` named may have moved or changed.
+    The weights themselves, `start`, only where the run goes back to them. A resumed run reads these
+    and its checkpoint: what `init_from` named may have moved or changed.
     """
     folder = out / INPUT
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +61,8 @@ def save_input(embedder: Embedder, experiment: Experiment, out: Path) -> None:
         "init_from": experiment.init_from,
         "init_fingerprint": embedder.fingerprint if experiment.init_from else None,
     }
+    if start is not None:
+        save_file({name: x.contiguous().clone() for name, x in start.items()}, folder / START)
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
@@ -72,6 +81,15 @@ def resumed_embedder(experiment: Experiment, source: str, out: Path) -> Embedder
         raise ValueError(f"{record} cannot be read ({error}); restore it, or begin a new run with "
                          "--init-from") from error  # fmt: skip
     return Embedder(experiment.encoder.build(), transform, tokenizer, source)
+
+
+def begun_with(out: Path) -> dict[str, Tensor]:
+    """The weights that `save_input` kept. Raises ValueError when they are missing or damaged."""
+    try:
+        return load_file(out / INPUT / START)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{out / INPUT / START} cannot be read ({error}); restore it, or begin a "
+                         "new run with --init-from") from error  # fmt: skip
 
 
 def _start(experiment: Experiment) -> Embedder:

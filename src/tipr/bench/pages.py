@@ -1,0 +1,52 @@
+"""Tables on a page that the tool writes itself, so that no figure is copied by hand.
+
+A place for one is a block of a Markdown page: `<!-- NAME -->`, what was measured, `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tipr.bench.machine import commit
+
+
+def put(into: str, text: str, command: str) -> None:
+    """Replaces the block of `PAGE.md#NAME`; the command, the commit and the day stand below it.
+
+    Raises:
+        ValueError: there is no such page or block, or it is there twice.
+        OSError: the page could not be written; it is intact.
+    """
+    name, _, block = into.rpartition("#")
+    page = Path(name)
+    if not name or not block:
+        raise ValueError(f"--into takes PAGE.md#NAME, not {into!r}")
+    if not page.is_file():
+        raise ValueError(f"there is no page {page}; write one with <!-- {block} --> and "
+                         f"<!-- /{block} --> where the table is to stand")  # fmt: skip
+    before = page.read_text(encoding="utf-8")
+    start, end = f"<!-- {block} -->", f"<!-- /{block} -->"
+    if (
+        before.count(start) != 1
+        or before.count(end) != 1
+        or before.index(start) > before.index(end)
+    ):
+        raise ValueError(f"{page} needs one {start} with one {end} after it, where the table is to "
+                         "stand")  # fmt: skip
+    head, tail = before[: before.index(start)], before[before.index(end) :]
+    day = datetime.now(UTC).date().isoformat()
+    made = f"`{command}`, commit {(commit() or 'unknown')[:12]}, {day}."
+    _replace(page, f"{head}{start}\n{text.strip()}\n\n{made}\n{tail}")
+
+
+def _replace(page: Path, text: str) -> None:
+    draft = page.with_name(f".{page.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.replace(page)
+    except OSError as error:
+        raise OSError(f"{page} could not be written ({error}); it is as it was") from error
+    finally:
+        draft.unlink(missing_ok=True)

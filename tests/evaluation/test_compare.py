@@ -1,0 +1,249 @@
+"""Comparisons on constructed runs whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+
+from tipr.bench import ablation
+from tipr.cli.compare import compare
+from tipr.evaluation import runs as runs_module
+from tipr.evaluation.bootstrap import bootstrapped, paired
+from tipr.evaluation.compare import comparison, holm, p_of, rows_of, table
+from tipr.evaluation.intervals import difference, interval
+from tipr.evaluation.records import RecordError, recorded, write_record
+from tipr.evaluation.runs import Run, read_runs
+from tipr.evaluation.vectors import Vectors
+
+PEOPLE = torch.arange(60) // 2
+
+
+def run(name: str, seed: int | None = None, better: float = 0.0, luck: int = 0) -> Run:
+    """Scores of 30 people; all runs of `luck` find the same people hard."""
+    torch.manual_seed(luck)
+    hard = torch.rand(30, 1, dtype=torch.float64)[PEOPLE]
+    torch.manual_seed(1000 + 7 * (seed or 0) + sum(name.encode()))
+    noise = 0.05 * torch.randn(60, 5, dtype=torch.float64)
+    values = (0.5 + 0.3 * (hard - 0.5) + better + noise).clamp(0, 1)
+    source = f"{name}/seed-{seed}" if seed is not None else name
+    return Run(source=source, group=name, seed=seed, person_ids=PEOPLE, values=values, gallery=40)
+
+
+def test_one_row_is_scored_as_the_bootstrap_scores_it() -> None:
+    only = run("a")
+    facts = comparison([only])
+    found = bootstrapped(only.values, PEOPLE)
+    row = facts["rows"][0]
+    assert row["scores"]["mAP"]["low"] == found.low[3].item()
+    assert (row["difference"], facts["base"], facts["people"], facts["gallery"]) == (
+        None, "a", 30, 40)  # fmt: skip
+
+
+def test_two_runs_are_tested_by_exchanging_people() -> None:
+    a, b = run("a"), run("b", better=0.05)
+    told = comparison([a, b])["rows"][1]["difference"]
+    found = paired(b.values, a.values, PEOPLE)
+    assert told["over"] == "people"
+    assert told["R1"]["mean"] == pytest.approx((b.values - a.values)[:, 0].mean().item())
+    assert (told["R1"]["low"], told["R1"]["p"]) == (found.low[0].item(), found.p[0].item())
+    assert told["R1"]["p_holm"] == told["R1"]["p"]
+
+
+def test_seeds_of_an_experiment_are_one_row() -> None:
+    found = comparison([run("a", 1), run("b", 0, 0.1), run("a", 0), run("b", 1, 0.1)])
+    assert [(row["row"], row["seeds"]) for row in found["rows"]] == [("a", [0, 1]), ("b", [0, 1])]
+    a, b = (torch.stack([run(n, s, d).values for s in (0, 1)]) for n, d in (("a", 0), ("b", 0.1)))
+    expected, apart = interval(a, PEOPLE), difference(b, a, PEOPLE)
+    assert found["rows"][0]["scores"]["R5"]["low"] == pytest.approx(expected.low[1].item())
+    told = found["rows"][1]["difference"]
+    assert (told["over"], told["seeds"]) == ("people and seeds", 2)
+    assert told["R5"]["high"] == pytest.approx(apart.high[1].item())
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    runs = [*(run("a", s) for s in (0, 1)), *(run("b", s, 0.1) for s in (0, 1, 2))]
+    found = comparison(runs)
+    told = found["rows"][1]["difference"]
+    a, b = (torch.stack([r.values for r in part]) for part in (runs[:2], runs[2:4]))
+    assert told["mINP"]["mean"] == pytest.approx(difference(b, a, PEOPLE).mean[4].item())
+    assert "on those of both" in table(found)
+
+
+def test_one_seed_against_three_is_a_matter_of_people() -> None:
+    found = comparison([run("a", 0), *(run("b", s, 0.1) for s in (0, 1, 2))])
+    told = found["rows"][1]["difference"]
+    mean = torch.stack([run("b", s, 0.1).values for s in (0, 1, 2)]).mean(dim=0)
+    assert told["over"] == "people"
+    assert told["R1"]["p"] == paired(mean, run("a", 0).values, PEOPLE).p[0].item()
+
+
+def test_a_seed_that_is_there_twice_is_a_row_of_its_own() -> None:
+    rows = rows_of([run("a", 0), run("a", 0, 0.1), run("a", 1)])
+    assert [(row.name, row.seeds) for row in rows] == [("a", [0, 1]), ("a #2", [0])]
+    assert [len(row.runs) for row in rows_of([run("a"), run("a")])] == [1, 1]
+
+
+def test_the_base_is_chosen_by_name() -> None:
+    runs = [run("a"), run("b", better=0.1), run("c", better=0.2)]
+    found = comparison(runs, base="c")
+    assert found["rows"][2]["difference"] is None
+    assert found["rows"][0]["difference"]["R1"]["mean"] < -0.15
+    with pytest.raises(ValueError, match=r"no row 'd' .* choose from a, b, c"):
+        comparison(runs, base="d")
+    with pytest.raises(ValueError, match="at least one"):
+        comparison([])
+
+
+def test_p_is_corrected_for_the_number_of_comparisons() -> None:
+    found = comparison([run("a"), run("b", better=0.01), run("c", better=0.2)])
+    parts = [row["difference"]["R1"] for row in found["rows"][1:]]
+    assert [part["p_holm"] for part in parts] == holm([part["p"] for part in parts])
+    assert parts[1]["p_holm"] == pytest.approx(2 * parts[1]["p"])
+
+
+def test_holm_worked_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_lies_between_p_and_bonferroni_in_the_same_order(p: list[float]) -> None:
+    found = holm(p)
+    assert all(a <= b <= min(1, a * len(p)) + 1e-12 for a, b in zip(p, found, strict=True))
+    order = sorted(range(len(p)), key=p.__getitem__)
+    assert [found[i] for i in order] == sorted(found)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.003, 0.02, 0.2])
+def test_p_is_where_the_interval_reaches_0(apart: float) -> None:
+    torch.manual_seed(8)
+    a, b = (torch.rand(3, 60, 2, dtype=torch.float64) for _ in range(2))
+    p = p_of(lambda level: difference(a + apart, b, PEOPLE, level))
+    for column in range(2):
+        found = difference(a + apart, b, PEOPLE, 1 - p[column].item())
+        edge = torch.minimum(found.low.abs(), found.high.abs())[column]
+        assert edge.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_p_of_single_queries_is_students() -> None:
+    torch.manual_seed(9)
+    a, b = (torch.rand(1, 25, 1, dtype=torch.float64) for _ in range(2))
+    p = p_of(lambda level: difference(a, b, torch.arange(25), level))
+    assert p.item() == pytest.approx(ttest_rel(a[0, :, 0], b[0, :, 0]).pvalue, rel=1e-6)
+
+
+def test_no_spread_at_all_is_certain_or_no_difference() -> None:
+    a = torch.rand(2, 60, 1, dtype=torch.float64).round(decimals=1)
+    assert p_of(lambda level: difference(a, a, PEOPLE, level)).item() == 1.0
+    ones = torch.ones_like(a)
+    assert p_of(lambda level: difference(ones, 0 * ones, PEOPLE, level)).item() == 0.0
+
+
+def saved(folder: Path, people: list[int], seed: int = 0, order: int = 1, gallery: int = 9) -> Path:
+    """An evaluation of captions `c0, c1, ...` by a model drawn from the seed."""
+    from tipr.data.pairs import Pair
+
+    torch.manual_seed(seed)
+    shown = torch.arange(9)[:gallery] % 3
+    texts, images = torch.randn(len(people), 4), torch.randn(gallery, 4)
+    pairs = [
+        Pair(Path(f"/d/{n % gallery}.png"), f"c{n}", person, image_id=n % gallery)
+        for n, person in enumerate(people)
+    ]
+    vectors = Vectors(texts[::order] if order > 0 else texts.flip(0), images,
+                      torch.tensor(people[::order]), shown)  # fmt: skip
+    write_record(recorded(vectors, pairs[::order], {"data": "d", "split": "test"}), folder)
+    return folder
+
+
+ASKED = [n % 3 for n in range(27)]
+
+
+def test_saved_evaluations_are_compared_in_any_order_of_queries(tmp_path: Path) -> None:
+    runs = [read_runs(saved(tmp_path / name, ASKED, seed, order))[0]
+            for name, seed, order in (("a", 1, 1), ("b", 1, -1), ("c", 2, 1))]  # fmt: skip
+    found = comparison(runs)
+    assert found["rows"][1]["difference"]["mAP"] == {
+        "mean": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "p_holm": 1.0}  # fmt: skip
+    assert found["rows"][2]["difference"]["mAP"]["mean"] != 0.0
+    assert [row["row"] for row in found["rows"]] == [str(tmp_path / n) for n in "abc"]
+
+
+def test_other_splits_are_refused_and_it_is_said_what_differs(tmp_path: Path) -> None:
+    one = read_runs(saved(tmp_path / "a", ASKED))
+    for name, people, gallery, message in (
+        ("fewer", ASKED[:-3], 9, r"the queries \(27 and 24\)"),
+        ("pictures", ASKED, 6, r"the gallery \(9 and 6 pictures\)"),
+        ("people", ASKED[1:] + ASKED[:1], 9, "the pictures of the gallery, which caption"),
+    ):
+        other = read_runs(saved(tmp_path / name, people, gallery=gallery))
+        with pytest.raises(ValueError, match=f"different splits.*{message}"):
+            comparison([*one, *other])
+    unlike = Run(source="t", group="t", person_ids=torch.tensor(ASKED).flip(0),
+                 values=one[0].values, gallery=9)  # fmt: skip
+    with pytest.raises(ValueError, match="whom the queries ask for"):
+        comparison([*one, unlike])
+
+
+def finished(folder: Path, row: str, seed: int, made: Run) -> Path:
+    """A run as `tipr bench ablation` leaves it."""
+    folder.mkdir(parents=True)
+    np.savez(folder / "queries.npz", person_ids=made.person_ids.numpy(),
+             values=made.values.numpy())  # fmt: skip
+    facts = {"row": row, "seed": seed, "test": {"queries": 60, "gallery": 40}}
+    (folder / "result.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_runs_of_an_ablation_are_read_one_by_one_by_row_or_all(tmp_path: Path) -> None:
+    assert (runs_module.RESULT, runs_module.QUERIES) == (ablation.RESULT, ablation.QUERIES)
+    for row, seed in (("A", 0), ("A", 1), ("B, longer", 0)):
+        folder = ablation.run_folder(tmp_path, row, seed)
+        finished(folder, row, seed, run(row, seed))
+    everything, of_a = read_runs(tmp_path), read_runs(tmp_path / "A")
+    assert [(r.group, r.seed) for r in everything] == [("A", 0), ("A", 1), ("B, longer", 0)]
+    assert [r.seed for r in of_a] == [0, 1]
+    (one,) = read_runs(tmp_path / "A" / "seed-1" / "result.json")
+    assert one.values.equal(run("A", 1).values) and one.gallery == 40
+    assert [row.name for row in rows_of(everything)] == ["A", "B, longer"]
+
+
+def test_what_holds_nothing_or_is_damaged_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="holds no evaluation"):
+        read_runs(tmp_path)
+    folder = finished(tmp_path / "A" / "seed-0", "A", 0, run("A", 0))
+    (folder / "queries.npz").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(RecordError, match=r"the run in .*seed-0 is damaged"):
+        read_runs(tmp_path)
+    (folder / "result.json").write_text("{}")
+    with pytest.raises(RecordError, match="is damaged"):
+        read_runs(folder)
+
+
+def test_the_command_prints_one_table_or_json(tmp_path: Path, capsys) -> None:
+    for row, better in (("A", 0.0), ("B", 0.2)):
+        for seed in (0, 1):
+            finished(tmp_path / row / f"seed-{seed}", row, seed, run(row, seed, better))
+    compare([tmp_path], metric="mAP")
+    head, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:8] == ["seeds", "R1", "R5", "R10", "mAP", "mINP", "mAP,", "95"]
+    assert first.split()[:2] == ["A", "2"] and first.endswith("base")
+    assert second.startswith("B") and "<0.0001" in second and "+19.72" in second
+    compare([tmp_path / "A", tmp_path / "B"], base="B", as_json=True)
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["base"], facts["metric"]) == ("B", "R1")
+    with pytest.raises(ValueError, match="no metric 'R2'"):
+        compare([tmp_path], metric="R2")
+
+
+def test_one_seed_is_said_to_tell_of_its_run_alone() -> None:
+    assert "With one seed" in table(comparison([run("a"), run("b")]))
+    two = [run(name, seed) for name in "ab" for seed in (0, 1)]
+    assert "With one seed" not in table(comparison(two))
