@@ -20,17 +20,22 @@ def machine(device: torch.device) -> dict[str, str]:
 
 @cache
 def commit() -> str | None:
-    """The commit of the source tree, `+changes` when it was edited since; None outside of git."""
-    here = Path(__file__).parent
-    words = ("describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*")
+    """The commit of the source tree, `+changes` when the package was edited since.
+
+    None outside of git.
+    """
+    here = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", here, *words], capture_output=True, text=True,
+                              check=True, timeout=60).stdout.strip()  # fmt: skip
+
     try:
-        subprocess.run(["git", "-C", here, "ls-files", "--error-unmatch", "../__init__.py"],
-                       capture_output=True, check=True, timeout=60)  # fmt: skip
-        told = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True,
-                              check=True, timeout=60)  # fmt: skip
+        git("ls-files", "--error-unmatch", "__init__.py")
+        edited = git("status", "--porcelain", "--", ".")
+        return git("rev-parse", "HEAD") + ("+changes" if edited else "")
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
 
 
 def _processor() -> str:

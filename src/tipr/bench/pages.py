@@ -37,7 +37,8 @@ def put(into: str, text: str, command: str) -> None:
                          "stand")  # fmt: skip
     head, tail = before[: before.index(start)], before[before.index(end) :]
     day = datetime.now(UTC).date().isoformat()
-    made = f"`{command}`, commit {(commit() or 'unknown')[:12]}, {day}."
+    found, _, changes = (commit() or "unknown").partition("+")
+    made = f"`{command}`, commit {found[:12]}{' with changes' if changes else ''}, {day}."
     _replace(page, f"{head}{start}\n{text.strip()}\n\n{made}\n{tail}")
 
 
