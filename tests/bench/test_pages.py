@@ -26,7 +26,9 @@ def test_a_block_is_replaced_and_nothing_else(page, monkeypatch) -> None:
     assert found is not None
     table, made = found[1].strip().split("\n\n")
     assert table == "| a |\n|---|\n| 1 |"
-    assert re.fullmatch(r"`tipr bench speed --n 3`, commit 0123456789ab with changes, \d{4}-\d\d-\d\d\.", made)
+    assert re.fullmatch(
+        r"`tipr bench speed --n 3`, commit 0123456789ab with changes, \d{4}-\d\d-\d\d\.", made
+    )
     assert text.replace(found[1], "old\n") == PAGE
     put(f"{page}#speed", "again", "c")
     assert page.read_text().count("again") == 1 and "| a |" not in page.read_text()

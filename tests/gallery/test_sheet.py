@@ -42,6 +42,15 @@ def test_crops_have_equal_height_whatever_their_shape(tmp_path: Path):
     assert set(heights[heights > 0]) == {264}
 
 
+def test_a_large_crop_keeps_its_shape(tmp_path: Path):
+    def width(size: tuple[int, int]) -> int:
+        path = contact_sheet([("x", [crop(None, size)])], tmp_path / "s.png")
+        with Image.open(path) as sheet:
+            return int((np.asarray(sheet) == (0, 0, 128)).all(axis=2).any(axis=0).sum())
+
+    assert width((700, 1300)) == width((350, 650)) == round(264 * 700 / 1300)
+
+
 def test_the_page_grows_with_rows_long_captions_and_many_crops(tmp_path: Path):
     def height(caption: str, crops: int, rows: int = 1) -> int:
         path = contact_sheet([(caption, [crop(None)] * crops)] * rows, tmp_path / "s.png")

@@ -122,7 +122,7 @@ def _paint(page: Image.Image, section: _Section, top: int) -> None:
 def _picture(source: Image.Image | Path) -> Image.Image:
     """The crop at the sheet's height, on a mat where it is too narrow or too wide."""
     try:
-        image = open_image(source, at_least=(2 * _HEIGHT, 2 * _WIDEST))
+        image = open_image(source)
     except UnreadableImage:
         return _missing()
     scale = min(_HEIGHT / image.height, _WIDEST / image.width)
