@@ -91,6 +91,8 @@ def test_a_report_and_a_page_are_written(runs, rectangles_root, tmp_path) -> Non
 def test_groups_are_told_when_they_are_asked_for(runs, rectangles_root) -> None:
     facts = evaluated(runs[0], rectangles_root, "--breakdown")
     assert {group["by"] for group in facts["breakdown"]} >= {"colour", "negation"}
+    assert 0 <= facts["open_set"]["calibration"]["ece"] <= 1
+    assert evaluated(runs[0], rectangles_root)["open_set"]["calibration"] is None
     said = tipr("eval", runs[0], "--data", rectangles_root, "--breakdown").stdout
     assert "\ncolour\n  " in said and "people  R1" in said
 
@@ -98,3 +100,6 @@ def test_groups_are_told_when_they_are_asked_for(runs, rectangles_root) -> None:
 def test_pictures_without_cameras_have_no_others(runs, rectangles_root) -> None:
     refused = tipr("eval", runs[0], "--data", rectangles_root, "--cameras", "other", code=1)
     assert "no picture of the split has a camera" in refused.stderr
+    both = ("--cameras", "other", "--report", "r.html")
+    refused = tipr("eval", runs[0], "--data", rectangles_root, *both, code=1)
+    assert "leave --cameras at all" in refused.stderr

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tipr.cli.options import Device, Flag, Into, Json, LongTexts, Rerank, command, written
 
 if TYPE_CHECKING:
-    from tipr.data.pairs import Dataset, Pair
+    from tipr.data.pairs import Pair
     from tipr.embedder import Embedder
     from tipr.evaluation.breakdown import Group
     from tipr.evaluation.evaluate import Report
@@ -53,7 +53,8 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     cameras
         `other` leaves out what a query's own camera saw of its person; `all` is the field's way.
     breakdown
-        Score groups of queries too: by colour, clothes, negation, length, camera, ...
+        Score groups of queries too (colour, clothes, negation, length, camera, ...), and how far
+        probabilities are from what happens.
     save
         A folder to keep the evaluation in, for `tipr compare`.
     report
@@ -66,8 +67,10 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     from tipr.embedder import Embedder
     from tipr.evaluation.evaluate import reported, unread
     from tipr.evaluation.records import model_facts, recorded, write_record
-    from tipr.evaluation.vectors import embedded
+    from tipr.evaluation.vectors import embedded, validation
 
+    if report and cameras != "all":
+        raise ValueError("--report tells of the field's way; leave --cameras at all")
     embedder = Embedder.load(model, device, long_texts)
     dataset = read_dataset(data)
     pairs = dataset.split(split)
@@ -77,15 +80,19 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     made_with = {"commit": commit(), "command": command(), **machine(embedder.device)}
     facts = {**model_facts(embedder), "data": str(data), "split": split, **made_with}
     record = recorded(vectors, pairs, facts, dataset.person)
+    fitted_on = validation(embedder, dataset, split) if breakdown or report else None
     if save is not None:
         write_record(record, save)
     if report is not None:
-        _write_report(report, embedder, dataset, vectors, facts, pictures)
+        from tipr.evaluation.report import report_of
+
+        report_of(report, dataset, vectors, facts,
+                  fitted_on=fitted_on, cut=lost, pictures=pictures)  # fmt: skip
     told = {
         **facts, "cameras": cameras, **found.to_json(), **again,
         "intervals": _intervals(vectors),
         "unread_captions": lost.count,
-        "open_set": _open_set(vectors),
+        "open_set": _open_set(vectors, fitted_on),
         "selection": _selected(model, embedder, pairs, cameras),
     }  # fmt: skip
     groups: list[Group] = []
@@ -101,17 +108,6 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     if lost.count:
         print(lost.told, file=sys.stderr)
     _print(found, told, groups)
-
-
-def _write_report(
-    page: Path, embedder: Embedder, dataset: Dataset, vectors: Vectors, facts: Mapping[str, Any],
-    pictures: bool,
-) -> None:  # fmt: skip
-    from tipr.evaluation.report import report_of
-
-    if vectors.asked_by is not None:
-        raise ValueError("--report tells of the field's way; leave --cameras at all")
-    report_of(page, embedder, dataset, vectors, facts, pictures=pictures)
 
 
 def _reranked(embedder: Embedder, pairs: Sequence[Pair], depth: int) -> dict[str, Any]:
@@ -139,12 +135,16 @@ def _intervals(vectors: Vectors) -> dict[str, Interval]:
     return found
 
 
-def _open_set(vectors: Vectors) -> dict[str, Any] | None:
+def _open_set(vectors: Vectors, fitted_on: Vectors | None) -> dict[str, Any] | None:
     from tipr.evaluation.openset import held_out, open_set, searched
 
     if len(vectors.shown.unique()) < 2:
         return None
-    return open_set(searched(vectors, held_out(vectors.shown))).to_json()
+    test, fitting = (
+        None if side is None else searched(side, held_out(side.shown))
+        for side in (vectors, fitted_on)
+    )
+    return None if test is None else open_set(test, fitting).to_json()
 
 
 def _selected(
@@ -181,6 +181,9 @@ def _print(found: Report, told: Mapping[str, Any], groups: Sequence[Group]) -> N
         )
         print(f"a fifth of the people absent: found and told at false-alarm rates {rates}; "
               f"AUROC {opened['auroc']:.3f}")  # fmt: skip
+        if known := opened["calibration"]:
+            print(f"probabilities of the first hit, fitted on validation, are off by "
+                  f"{100 * known['ece']:.1f} % on average (ECE)")  # fmt: skip
     if told["selection"]:
         _print_selection(told["selection"])
     _print_groups(groups)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
-from tipr.data.pairs import Pair
+from tipr.data.pairs import Dataset, Pair
 from tipr.embedder import Embedder
 from tipr.evaluation.metrics import Scores, measured
 from tipr.evaluation.ranks import Items, Ranks, products, ranks
@@ -107,6 +107,13 @@ def embedded(embedder: Embedder, pairs: Sequence[Pair], cameras: Cameras = "all"
     return Vectors(
         torch.from_numpy(texts), torch.from_numpy(images), asked, shown, asked_by, shown_by
     )
+
+
+def validation(embedder: Embedder, dataset: Dataset, split: str) -> Vectors | None:
+    """What probabilities are fitted on; None where it is the split itself, or of one person."""
+    if split == "val" or len(dataset.people("val")) < 2:
+        return None
+    return embedded(embedder, dataset.val)
 
 
 def _seen_by(pairs: Sequence[Pair], codes: dict[str, int] | None) -> Int64[Tensor, " N"] | None:

@@ -17,7 +17,7 @@ from tipr.evaluation.openset import held_out, open_set, searched
 from tipr.evaluation.report import figures, plots, ranklists, write_report
 from tipr.evaluation.report.contents import Direction, Estimate, contents
 from tipr.evaluation.report.page import page
-from tipr.evaluation.vectors import Vectors, embedded
+from tipr.evaluation.vectors import Vectors
 
 
 def test_chance_is_that_of_a_gallery_in_random_order() -> None:
@@ -180,8 +180,9 @@ def test_axes_have_ticks_within_them_and_places_along_them() -> None:
 def test_the_vectors_are_made_once(
     tmp_path: Path, embedder: Embedder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    monkeypatch.setattr("tipr.evaluation.report.embedded",
-                        lambda e, p: calls.append(len(p)) or embedded(e, p))  # fmt: skip
+    calls, real = [], embedder.embed_texts
+    monkeypatch.setattr(
+        embedder, "embed_texts", lambda texts: calls.append(len(texts)) or real(texts)
+    )
     write_report(tmp_path / "r.html", embedder, dataset)
     assert sorted(calls) == [24, 32]

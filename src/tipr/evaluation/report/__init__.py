@@ -8,11 +8,11 @@ from typing import Any
 
 from tipr.data.pairs import Dataset
 from tipr.embedder import Embedder
-from tipr.evaluation.evaluate import unread
+from tipr.evaluation.evaluate import Unread, unread
 from tipr.evaluation.records import Record, model_facts
 from tipr.evaluation.report.contents import contents
 from tipr.evaluation.report.page import page, write
-from tipr.evaluation.vectors import Vectors, embedded
+from tipr.evaluation.vectors import Vectors, embedded, validation
 
 __all__ = ["report_of", "write_report"]
 
@@ -36,32 +36,30 @@ def write_report(
         OSError: the page could not be written; one that was there is intact.
     """
     facts = {**model_facts(embedder), "data": dataset.name, "split": split, **(made_with or {})}
-    vectors = embedded(embedder, dataset.split(split))
-    return report_of(path, embedder, dataset, vectors, facts, pictures=pictures)
+    pairs = dataset.split(split)
+    return report_of(
+        path, dataset, embedded(embedder, pairs), facts,
+        fitted_on=validation(embedder, dataset, split), cut=unread(embedder, pairs),
+        pictures=pictures,
+    )  # fmt: skip
 
 
-def report_of(
+def report_of(  # noqa: PLR0913 - what was measured, and how it is told
     path: Path | str,
-    embedder: Embedder,
     dataset: Dataset,
     vectors: Vectors,
     facts: Mapping[str, Any],
     *,
+    fitted_on: Vectors | None = None,
+    cut: Unread | None = None,
     pictures: bool = True,
 ) -> Record:
     """The same of a split whose vectors are there already; `facts` say which (`split`)."""
-    split = facts["split"]
-    pairs = dataset.split(split)
-    fitting = dataset.val if split != "val" and len(dataset.people("val")) > 1 else ()
     carved = ", taken from train" if dataset.carved_val else ""
-    fitted = {"calibrated on": f"val ({len(fitting)} captions{carved})"} if fitting else {}
+    told = {"calibrated on": f"val ({len(dataset.val)} captions{carved})"} if fitted_on else {}
     found = contents(
-        vectors,
-        pairs,
-        {**facts, **fitted},
-        person=dataset.person,
-        validation=embedded(embedder, fitting) if fitting else None,
-        cut=unread(embedder, pairs),
-    )
+        vectors, dataset.split(facts["split"]), {**facts, **told},
+        person=dataset.person, validation=fitted_on, cut=cut,
+    )  # fmt: skip
     write(Path(path), page(found, pictures=pictures))
     return found.record
