@@ -1,8 +1,8 @@
 """Peak memory of training steps, in a process of its own: `python -m tipr.bench.memory`.
 
 On the CPU it is how far the peak of the resident memory rises above what the loaded model and the
-batch need; on a GPU it is the peak of all tensors. Linux counts a process's `ru_maxrss` from its
-parent's, so there the peak is read from /proc.
+batch need; on a GPU it is the peak of all tensors. On Linux both are read from /proc, where the
+peak can be begun anew once the batch is prepared; elsewhere it rises above the peak until then.
 """
 
 from __future__ import annotations
@@ -50,25 +50,39 @@ def measured(
         experiment = changed(experiment, field, value)
     ready = subject(experiment, root, device)
     cuda = device.type == "cuda"
-    before = 0 if cuda else _peak()
+    before = 0 if cuda else _begun_anew()
     for _ in range(STEPS):
         ready.step()
     return torch.cuda.max_memory_allocated(device) if cuda else _peak() - before
 
 
-def _peak() -> int:
-    """The most memory that this process ever held."""
+def _begun_anew() -> int:
+    """What the process holds now, from which its peak is counted anew where the system allows."""
     try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM becomes VmRSS
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return 1024 * int(line.split()[1])
+        return _peak()
+    return _told("VmRSS") or _peak()
+
+
+def _peak() -> int:
+    """The most memory that this process held."""
+    if told := _told("VmHWM"):
+        return told
     import resource  # not on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _told(name: str) -> int:
+    """Bytes, by the system's own account of this process; 0 where it gives none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return 1024 * int(found[0]) if found else 0
 
 
 if __name__ == "__main__":
