@@ -125,6 +125,19 @@ def test_people_stay_whole_on_a_process(ids) -> None:
         assert not set(people) & set(others)
 
 
+@given(count=st.integers(1, 40), processes=st.sampled_from([1, 2]))
+def test_the_last_batch_may_be_smaller(count, processes) -> None:
+    sampling, ids = Shuffled(keep_last=True), list(range(count))
+    parts = shares(sampling, ids, 8, processes)
+    sizes = [[len(rows) for rows in part] for part in parts]
+    rest = count % 8
+    last = [rest // processes] if rest > 1 else []
+    assert all(own == [8 // processes] * (count // 8) + last for own in sizes)
+    assert sampling.length(ids, 8) == count // 8 + bool(last)
+    drawn = [row for part in parts for rows in part for row in rows]
+    assert len(set(drawn)) == len(drawn)
+
+
 def test_a_batch_that_processes_cannot_share_is_refused() -> None:
     with pytest.raises(ValueError, match=r"3 processes .* data\.batch_size to a multiple of 3"):
         EpochBatches(Shuffled(), [], 64, 0, 3)

@@ -57,8 +57,10 @@ def test_few_pairs_need_a_start() -> None:
     fresh = replace(STARTED, init_from="")
     assert "1000 pairs are few to train an encoder from nothing" in said(fresh, people(500))
     assert said(fresh, MANY) == ""
-    frozen = replace(fresh, adapt=AdaptConfig(frozen="text"))
-    assert "freezes weights that were never trained" in said(frozen, MANY)
+    for adapt in (AdaptConfig(frozen="text"), AdaptConfig(lora_rank=8), AdaptConfig(last_layers=0)):
+        assert "weights that were never trained" in said(replace(fresh, adapt=adapt), MANY)
+    still = replace(STARTED, adapt=AdaptConfig(frozen="both"))
+    assert "leaves the encoder as it was" in said(still, MANY)
 
 
 @pytest.mark.parametrize(("lr", "warned"), [(1e-5, False), (1e-3, True)])
@@ -78,3 +80,6 @@ def test_steps_warm_up_and_averages_fit_each_other() -> None:
     told = said(short, MANY, 100)
     assert "averages over about 1000 steps and there are 100" in told and "try 0.9" in told
     assert "averages" not in said(short, MANY, 10_000)
+    long = replace(short, optim=replace(short.optim, epochs=20), adapt=AdaptConfig(ema=0.9999))
+    suggested = said(long, MANY, 1064).rpartition("try ")[2]
+    assert 0.999 < float(suggested) < 1  # what is advised is accepted

@@ -13,6 +13,9 @@ import pytest
 import torch
 from test_resume import assert_same_end, told
 
+from tipr.experiments import clip
+from tipr.training.start import new_embedder
+
 STILL = [
     f"--set=data.augmentation.{name}=0"
     for name in ("flip", "shift", "zoom", "turn", "light", "saturation", "cast", "blur", "noise",
@@ -58,15 +61,24 @@ def assert_alike(run: Path, expected: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(rectangles_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is as good as new."""
+    torch.manual_seed(5)
+    folder = tmp_path_factory.mktemp("start") / "model"
+    new_embedder(clip.tiny(), "").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(rectangles_root: Path, start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("alone") / "run"
-    finished(1, rectangles_root, out, *STILL)
+    finished(1, rectangles_root, out, *STILL, f"--init-from={start}")
     return out
 
 
-@pytest.mark.parametrize("way", [(), ("--set=optim.sharded=true",), ("--set=optim.chunk=3",)])
-def test_two_processes_train_as_one_does(way, alone, rectangles_root, tmp_path) -> None:
-    said = finished(2, rectangles_root, tmp_path / "run", *STILL, *way)
+@pytest.mark.parametrize("way", [(), ("--set=optim.sharded=true",)])
+def test_two_processes_train_as_one_does(way, alone, rectangles_root, start, tmp_path) -> None:
+    said = finished(2, rectangles_root, tmp_path / "run", *STILL, *way, f"--init-from={start}")
     assert said.splitlines() == [str(tmp_path / "run" / "best")]  # once
     assert_alike(tmp_path / "run", alone)
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
@@ -90,7 +102,8 @@ def test_processes_that_are_asked_to_stop_go_on_bit_by_bit(rectangles_root, tmp_
     assert_same_end(tmp_path / "whole", tmp_path / "run")
 
 
-def test_fewer_processes_may_go_on(alone, rectangles_root, tmp_path) -> None:
-    broken_off(rectangles_root, tmp_path / "run", *STILL)
-    finished(1, rectangles_root, tmp_path / "run", *STILL, "--resume")
+def test_fewer_processes_may_go_on(alone, rectangles_root, start, tmp_path) -> None:
+    settings = (*STILL, f"--init-from={start}")
+    broken_off(rectangles_root, tmp_path / "run", *settings)
+    finished(1, rectangles_root, tmp_path / "run", *settings, "--resume")
     assert_alike(tmp_path / "run", alone)

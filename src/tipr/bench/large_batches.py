@@ -5,7 +5,7 @@ recompute   what stands between transformer blocks (`optim.recompute`)
 chunked     a few rows' (`optim.chunk`)
 both        a few rows', between blocks
 
-Each number is of a process of its own (`bench/memory.py`), and so is the time of a step.
+Each number is of a process of its own (`bench/memory.py`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from tipr.data.readers import read_dataset
 from tipr.data.sampling import EpochBatches
 from tipr.encoders.encoder import Encoder
 from tipr.experiments.find import experiment_names, find_experiment
+from tipr.training.adaptation import adapted
 from tipr.training.checkpoint import State
 from tipr.training.experiment import Experiment, changed
 from tipr.training.optimizer import build_optimizer
@@ -74,9 +75,12 @@ def subject(experiment: Experiment, root: Path, device: torch.device) -> Subject
         raise ValueError(f"{len(pairs)} training pairs give no batch of {data.batch_size}")
     batch = data.batching.build(plain, pairs)([pairs[row] for row in rows[0]])
     prepare(method, experiment.optim)
+    shipped = adapted(method.encoder, replace(experiment.adapt, towards_start=0.0), None)
     optimizer = build_optimizer(method, experiment.optim)
     scaler = gradient_scaler(device, experiment.optim.precision)
-    state = State(alone(method), optimizer, LambdaLR(optimizer, lambda step: 0.0), scaler)
+    state = State(
+        alone(method), optimizer, LambdaLR(optimizer, lambda step: 0.0), scaler, shipped=shipped
+    )
     return Subject(
         experiment=experiment, encoder=method.encoder, state=state, batch=batch.to(device)
     )

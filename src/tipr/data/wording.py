@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-_DENIALS = {"no", "not", "without", "nothing", "neither", "nor"}
+_DENIALS = {"no", "not", "without", "nothing", "neither", "nor", "never", "none", "cannot"}
+_BOUNDS = set("and but with while on in at over under of to".split())  # something else begins
 _SIDES = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 _SENTENCE_ENDS = re.compile(r"(\s*[.!?]+(?:\s+|$))")
@@ -71,17 +72,30 @@ def mirrored(caption: str) -> str:
 def thinned(caption: str, chance: float) -> str:
     """Words are dropped with this chance (random deletion of EDA, Wei and Zou, EMNLP 2019).
 
-    What denies is kept, for "no hat" is not "hat", and a caption that would lose all its words is
-    left as it is; EDA keeps neither. TBPS-CLIP (Cao et al., AAAI 2024) drops 0.05.
+    What denies is kept with what it denies, for "no hat, white shoes" is neither "hat, white shoes"
+    nor "no white shoes", and a caption that would lose all its words is left as it is; EDA keeps
+    none of these. TBPS-CLIP (Cao et al., AAAI 2024) drops 0.05.
     """
     words = caption.split()
     chances = torch.rand(len(words)).tolist()
     kept = [
         word
-        for word, drawn in zip(words, chances, strict=True)
-        if drawn >= chance or word.lower() in _DENIALS
+        for word, drawn, denied in zip(words, chances, _denied(words), strict=True)
+        if drawn >= chance or denied
     ]
     return " ".join(kept) or caption
+
+
+def _denied(words: Sequence[str]) -> list[bool]:
+    """Which words deny, or stand between that and the end of what is denied: a comma or a link."""
+    found, within = [], False
+    for word in words:
+        bare = word.lower().strip(",;.!?")
+        denies = bare in _DENIALS or bare.endswith(("n't", "n\u2019t"))
+        within = denies or (within and bare not in _BOUNDS)
+        found.append(within)
+        within = within and word[-1] not in ",;.!?"
+    return found
 
 
 def shuffled(caption: str) -> str:

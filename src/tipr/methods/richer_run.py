@@ -21,6 +21,7 @@ from tipr.data.tokenizers import read_tokenizer
 from tipr.encoders.encoder import Encoder
 
 ALIKE = ("fusion", "heads", "anchor", "feedforward", "alignment")  # of a richer model's settings
+_OTHER_WEIGHTS = ("lora_rank", "ema", "towards_start")
 _ADVICE = (
     "train the richer model first: `tipr train lcr2s:richer --data DIR --out runs/richer` "
     "(lcr2s:cuhk_pedes_richer and so on for CLIP), then add `--set method.richer=runs/richer`"
@@ -44,6 +45,10 @@ def check_alike(richer: str, teacher: Any, encoder: Encoder) -> None:
         raise ValueError(f"{record} cannot be read ({error}); restore it") from error
     if kind != type(teacher).__name__:
         raise ValueError(f"{richer} is a run of {kind}, not of a richer model; {_ADVICE}")
+    adapt = facts.get("adapt", {})
+    if changed := [name for name in _OTHER_WEIGHTS if adapt.get(name)]:
+        raise ValueError(f"{richer} was trained with adapt.{changed[0]}, so its checkpoint holds "
+                         "other weights than it keeps; train the richer model without")  # fmt: skip
     for name in ALIKE:
         _compare(f"method.teacher.{name}", getattr(teacher, name), method, richer)
     own = {"is": type(encoder.config).__name__, **asdict(encoder.config)}

@@ -34,6 +34,11 @@ class Shipped:
     start: dict[str, Tensor] = field(default_factory=dict)  # the weights it began with
     average: AveragedModel | None = None
 
+    @property
+    def changes(self) -> bool:
+        """Whether it computes otherwise than the one that is trained."""
+        return bool(self.config.ema or self.config.towards_start)
+
     def follow(self, encoder: Encoder) -> None:
         """Takes a step's weights into the average."""
         if self.average is not None:
@@ -67,7 +72,8 @@ def adapted(encoder: Encoder, config: AdaptConfig, start: dict[str, Tensor] | No
     `start` are the weights that training begins with, where they are wanted later.
 
     Raises:
-        ValueError: nothing would be left to learn, or the encoder has no such layers.
+        ValueError: the encoder has no such layers, or none of them has matrices to add to.
+        ImportError: peft is wanted and not installed.
     """
     learning = _learning(encoder, config)
     for parameter in encoder.parameters():

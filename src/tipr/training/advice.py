@@ -5,6 +5,7 @@ Rules of thumb, not errors: each names what was found and the setting to try.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -58,8 +59,12 @@ def _about_start(experiment: Experiment, pairs: int) -> Iterator[str]:
     if pretrained and optim.lr > FINE_TUNING_RATE and not experiment.adapt.lora_rank:
         yield (f"optim.lr is {optim.lr:g}; CLIP's weights are usually fine-tuned at 1e-5, and "
                "soon forgotten above 1e-4")  # fmt: skip
-    if experiment.adapt.frozen != "none" and not experiment.init_from:
-        yield f"adapt.frozen={experiment.adapt.frozen} freezes weights that were never trained"
+    adapt = experiment.adapt
+    held = adapt.frozen != "none" or adapt.last_layers >= 0 or adapt.lora_rank
+    if held and not experiment.init_from:
+        yield "adapt.* holds on to weights that were never trained; add --init-from"
+    if adapt.frozen == "both":
+        yield "adapt.frozen=both leaves the encoder as it was; only heads of the method learn"
 
 
 def _about_steps(experiment: Experiment, steps: int) -> Iterator[str]:
@@ -73,4 +78,10 @@ def _about_steps(experiment: Experiment, steps: int) -> Iterator[str]:
     memory = 1 / (1 - experiment.adapt.ema)
     if experiment.adapt.ema and memory > total / 3:
         yield (f"adapt.ema averages over about {memory:.0f} steps and there are {total}, so the "
-               f"start weighs much; try {1 - 10 / max(total, 20):.3g}")  # fmt: skip
+               f"start weighs much; try {_nines(1 - 10 / max(total, 20))}")  # fmt: skip
+
+
+def _nines(share: float) -> str:
+    """Rounded down, so that it stays below 1."""
+    digits = 2 - math.floor(math.log10(1 - share))
+    return f"{math.floor(share * 10**digits) / 10**digits:.{digits}f}".rstrip("0")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -37,8 +38,19 @@ class Log:
         return self._file.stat().st_size if self._file.exists() else 0
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """Numbers; what is none (NaN, infinity) is null, as JSON has it."""
+        known = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._append({"kind": kind, "step": step, **known})
+        for tracker in self._trackers:
+            tracker.write(kind, step, values)
+
+    def note(self, kind: str, text: str) -> None:
+        """A sentence, for the file alone."""
+        self._append({"kind": kind, "step": 0, "text": text})
+
+    def _append(self, values: dict[str, Any]) -> None:
         """A line that does not fit on the disk is left out with a warning; training goes on."""
-        row = {"time": round(time.time(), 1), "kind": kind, "step": step, **values}
+        row = {"time": round(time.time(), 1), **values}
         before = self.size
         try:
             with self._file.open("a", encoding="utf-8", newline="\n") as file:
@@ -47,8 +59,6 @@ class Log:
             warnings.warn(f"{self._file} could not be written ({error})", stacklevel=2)
             if self._file.exists():
                 os.truncate(self._file, before)
-        for tracker in self._trackers:
-            tracker.write(kind, step, values)
 
     def close(self) -> None:
         """The trackers are told that the run has ended."""

@@ -83,7 +83,7 @@ def train_epoch(run: Run) -> None:
     state.method.train()
     state.method.epoch = state.epoch
     drawn = drawn_batches(run.order, experiment.seed, state.epoch, world.rank)
-    batches = run.until_asked(run.loader(drawn[done:]))
+    batches = run.until_asked(run.prepared(drawn[done:]))
     if not (done and state.go_on()):
         own_draws(world, experiment.seed, state.epoch)
     shown: dict[str, float] = {}
@@ -184,9 +184,9 @@ def _begun(
     torch.manual_seed(experiment.seed)
     source = str(out)
     new = resumed_embedder(experiment, source, out) if resume else new_embedder(experiment, source)
+    began_as = new.fingerprint if experiment.init_from and not resume else None
     method = experiment.method.build(new.encoder, num_persons).to(world.device)
-    size = min(experiment.data.batch_size, len(pairs))
-    size -= size % world.size if size < experiment.data.batch_size else 0
+    size = _batch_size(experiment, len(pairs), world)
     order = EpochBatches(experiment.data.sampling, pairs, size, world.rank, world.size)
     start = _start(experiment, new, out, resume)
     state = _state(experiment, method, len(order), world, start)
@@ -194,11 +194,22 @@ def _begun(
         state.load(out / CHECKPOINT)
     elif world.is_first:
         out.mkdir(parents=True, exist_ok=True)
-        save_input(new, experiment, out, start)
+        save_input(new, out, began_as, start)
         record = out / RECORD
         record.write_text(experiment.to_json(), encoding="utf-8", newline="\n")
     batches = Prepared(pairs, _batcher(experiment, pairs, new))
     return Run(experiment, out, new, state, None, order, batches, dataset, requests)
+
+
+def _batch_size(experiment: Experiment, pairs: int, world: World) -> int:
+    """As wanted, or what there is; a multiple of the processes where pairs are few."""
+    size = experiment.data.batch_size
+    if pairs >= size:
+        return size
+    if pairs < 2 * world.size:
+        raise ValueError(f"{pairs} training pairs are too few for {world.size} processes; start "
+                         "fewer of them")  # fmt: skip
+    return pairs - pairs % world.size
 
 
 def _report_data(run: Run) -> None:
@@ -220,6 +231,11 @@ def _report_data(run: Run) -> None:
     run.write("data", 0, facts)
     for sentence in advice(run.experiment, pairs, len(run.order)):
         run.say(f"advice: {sentence}")
+        if run.log is not None:
+            run.log.note("advice", sentence)
+    if run.state.shipped.changes and run.state.method.reranking is not None:
+        run.say("the head that orders hits again is not kept: it learned with other weights than "
+                "those that adapt.ema or adapt.towards_start keep")  # fmt: skip
 
 
 def _state(

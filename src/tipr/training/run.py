@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -56,6 +57,7 @@ class Run:
     dataset: Dataset
     requests: StopRequests
     saved: float = field(default_factory=time.monotonic)
+    drawn: list[Drawn] = field(default_factory=list)  # what is to be prepared
     asked: int = 0  # the signal that asked this process or another one to stop
 
     @property
@@ -109,7 +111,7 @@ class Run:
             encoder, own = self.state.shipped.encoder(method.encoder), self.embedder
             training = encoder.training
             embedder = Embedder(encoder, own.transform, own.tokenizer, own.source)
-            yield Kept(embedder, method.reranking)
+            yield Kept(embedder, None if self.state.shipped.changes else method.reranking)
             encoder.train(training)
 
     def leave(self) -> None:
@@ -123,13 +125,23 @@ class Run:
         if self.asked:
             raise Stopped(self.asked)
 
-    def loader(self, drawn: Sequence[Drawn]) -> DataLoader[Batch]:
-        """Batches in this order, prepared by as many processes as the experiment wants."""
+    def prepared(self, drawn: Sequence[Drawn]) -> Iterator[Batch]:
+        """Batches in this order, prepared by as many processes as the experiment wants.
+
+        The processes live as long as the run, with the pictures that they keep decoded.
+        """
+        self.drawn[:] = drawn
+        return iter(self.loader)
+
+    @cached_property
+    def loader(self) -> DataLoader[Batch]:
+        workers = self.experiment.data.workers
         return DataLoader(
             self.batches,  # ty: ignore[invalid-argument-type]
             batch_size=None,
-            sampler=drawn,
-            num_workers=self.experiment.data.workers,
+            sampler=self.drawn,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             worker_init_fn=_outlast_requests,
             generator=torch.Generator(),  # or it would draw from what the method draws from
         )

@@ -45,9 +45,9 @@ def new_embedder(experiment: Experiment, source: str) -> Embedder:
 
 
 def save_input(
-    embedder: Embedder, experiment: Experiment, out: Path, start: dict[str, Tensor] | None = None
+    embedder: Embedder, out: Path, began_as: str | None, start: dict[str, Tensor] | None = None
 ) -> None:
-    """Keeps what feeds the encoder, and which weights it began with, beside the run.
+    """Keeps what feeds the encoder, and the fingerprint of the model it began as, beside the run.
 
     The weights themselves, `start`, only where the run goes back to them. A resumed run reads these
     and its checkpoint: what `init_from` named may have moved or changed.
@@ -58,8 +58,7 @@ def save_input(
     facts = {
         "transform": embedder.transform.to_json(),
         "text_length": embedder.tokenizer.length,
-        "init_from": experiment.init_from,
-        "init_fingerprint": embedder.fingerprint if experiment.init_from else None,
+        "init_fingerprint": began_as,
     }
     if start is not None:
         save_file({name: x.contiguous().clone() for name, x in start.items()}, folder / START)
