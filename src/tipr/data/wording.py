@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 _DENIALS = {"no", "not", "without", "nothing", "neither", "nor", "never", "none", "cannot"}
-_BOUNDS = set("and but with while on in at over under of to".split())  # something else begins
+_BOUNDS = {"and", "but", "with", "while", "on", "in", "at", "over", "under", "of", "to"}
 _SIDES = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 _SENTENCE_ENDS = re.compile(r"(\s*[.!?]+(?:\s+|$))")
@@ -87,7 +87,7 @@ def thinned(caption: str, chance: float) -> str:
 
 
 def _denied(words: Sequence[str]) -> list[bool]:
-    """Which words deny, or stand between that and the end of what is denied: a comma or a link."""
+    """Which words deny or are denied: up to a comma, or to a link, where something else begins."""
     found, within = [], False
     for word in words:
         bare = word.lower().strip(",;.!?")
