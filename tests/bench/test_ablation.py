@@ -18,7 +18,10 @@ from tipr.data.pairs import Batch
 from tipr.data.readers import read_dataset
 from tipr.embedder import Embedder
 from tipr.encoders.encoder import Encoder
+from tipr.evaluation.compare import rows_of
 from tipr.evaluation.evaluate import evaluate
+from tipr.evaluation.records import record
+from tipr.evaluation.runs import read_runs
 from tipr.experiments import clip, clip_sdm
 from tipr.experiments.table import Claim, Row, Table
 from tipr.methods.method import Method
@@ -105,6 +108,15 @@ def test_every_row_is_trained_with_every_seed_and_measured_on_test(finished, rec
             assert "threads" in found["hardware"] and "commit" in found
             assert values(finished, row, seed).shape == (len(test), 5)
     assert not list(finished.glob("*/*/last.pt"))
+
+
+def test_runs_are_compared_with_what_was_evaluated_alone(finished, rectangles_root) -> None:
+    data = read_dataset(rectangles_root)
+    folder = run_folder(finished, "plain", 0)
+    alone = record(Embedder.load(folder, "cpu"), data.test, person=data.person)
+    assert result(finished, "plain", 0)["digests"] == alone.facts["digests"]
+    rows = rows_of(read_runs(finished))
+    assert [(row.name, row.seeds) for row in rows] == [("plain", [0, 1]), ("with SDM", [0, 1])]
 
 
 def test_seeds_train_different_models_and_rows_differ(finished) -> None:

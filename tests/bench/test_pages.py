@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from tipr.bench import pages
-from tipr.bench.pages import put
+from tipr.bench.pages import check, put
 
 PAGE = "# Results\n\n<!-- speed -->\nold\n<!-- /speed -->\n\nmore <!-- other -->\n<!-- /other -->\n"
 
@@ -46,6 +47,8 @@ def test_a_block_is_replaced_and_nothing_else(page, monkeypatch) -> None:
 def test_a_place_that_is_not_there_is_named(page, into, message) -> None:
     with pytest.raises(ValueError, match=message):
         put(into.format(page), "text", "c")
+    with pytest.raises(ValueError, match=message):
+        check(into.format(page))
     assert page.read_text() == PAGE
 
 
@@ -61,7 +64,7 @@ def test_a_full_disk_leaves_the_page(page, monkeypatch) -> None:
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="it is as it was"):
         put(f"{page}#speed", "text", "c")
     assert page.read_text() == PAGE

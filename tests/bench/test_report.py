@@ -164,3 +164,9 @@ def test_runs_on_different_people_are_not_compared(out) -> None:
 
 def test_a_table_without_runs_is_a_page_too(tmp_path) -> None:
     assert "No finished run yet: base, row." in markdown(report(table("row"), tmp_path, [0]))
+
+
+def test_a_bar_in_a_name_does_not_end_its_cell(tmp_path) -> None:
+    put(tmp_path, "base", 0, BASE)
+    put(tmp_path, "a|b", 0, BASE)
+    assert "| a\\|b | 1 |" in markdown(report(table("a|b"), tmp_path, [0]))

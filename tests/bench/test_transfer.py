@@ -240,3 +240,20 @@ def test_the_command_prints_the_table_or_facts(
         (kept,) = (tmp_path / "kept" / target).iterdir()
         compared = comparison(read_runs(kept))["rows"][0]["scores"]["mAP"]
         assert compared == cells(facts)[target]["scores"]["mAP"]
+    page = tmp_path / "page.md"
+    page.write_text("<!-- t -->\n<!-- /t -->\n")
+    app([*words, "--json", "--into", f"{page}#t"])
+    assert json.loads(capsys.readouterr().out)["datasets"]
+    assert "| model | home, R@1 |" in page.read_text()
+
+
+def test_one_person_has_a_mean_without_an_interval(
+    embedder: Embedder, tmp_path: Path, home: Path
+) -> None:
+    lone = people(tmp_path / "lone|some", ("train", "val", "test"), "blue")
+    facts = transfer([trained(tmp_path / "run", embedder, home)], targets([lone, home]))
+    assert cells(facts)["lone|some"]["scores"]["mAP"] == {"mean": 1.0, "low": None, "high": None}
+    assert cells(facts)["home"]["scores"]["mAP"]["low"] is not None
+    head, _, row, *_ = table(facts).splitlines()
+    assert row.split("|")[2:4] == [" 100.0 ", " 100.0 "]
+    assert head.startswith("| model | lone\\|some, R@1 |")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from terminal import tipr
 
+from tipr.cli import app
+from tipr.cli.evaluation import _selection
 from tipr.evaluation.records import read_record
 
 
@@ -80,6 +83,8 @@ def test_a_report_and_a_page_are_written(runs, rectangles_root, tmp_path) -> Non
                       f"{page}#first")  # fmt: skip
     report = (tmp_path / "first.html").read_text(encoding="utf-8")
     assert f"{100 * facts['t2i']['R1']:.2f}" in report and "data:image/jpeg" in report
+    assert "chosen on the test split: not a result" in report
+    assert str(rectangles_root.parent) not in report and str(tmp_path) not in report
     low, high = facts["intervals"]["t2i"]["R1"]
     row = f"| text to image | {100 * facts['t2i']['R1']:.2f} ({100 * low:.1f}..{100 * high:.1f}) |"
     text = page.read_text(encoding="utf-8")
@@ -103,3 +108,63 @@ def test_pictures_without_cameras_have_no_others(runs, rectangles_root) -> None:
     both = ("--cameras", "other", "--report", "r.html")
     refused = tipr("eval", runs[0], "--data", rectangles_root, *both, code=1)
     assert "leave --cameras at all" in refused.stderr
+
+
+def test_test_in_the_log_is_told_only_of_the_run_s_own_test(runs, rectangles_root, tmp_path):
+    run = shutil.copytree(runs[0], tmp_path / "run")
+    copy = shutil.copytree(rectangles_root, tmp_path / "copy")
+    for root, split, cameras in ((rectangles_root, "val", "all"), (copy, "test", "all"),
+                                 (rectangles_root, "test", "other")):  # fmt: skip
+        found = _selection(str(run), root, split, cameras)
+        assert found is not None and (found.best_on_test, found.test) == (None, {})
+    found = _selection(str(run), tmp_path / ".." / rectangles_root, "test", "all")
+    assert found is not None and found.best_on_test in found.test
+    (run / "metrics.jsonl").write_text("{")
+    refused = tipr("eval", run, "--data", tmp_path / "nowhere", code=1)
+    assert "metrics.jsonl is damaged" in refused.stderr
+
+
+def test_where_one_person_has_other_cameras_there_is_no_interval(
+    embedder, tmp_path, rectangles_root
+) -> None:
+    embedder.save(tmp_path / "model")
+    shutil.copytree(rectangles_root / "images", tmp_path / "images")
+    rows = [{"image": f"images/{picture.name}", "caption": f"a person {n}", "person_id": n // 2,
+             "split": "test" if n < 6 else "train", "camera": "b" if n == 1 else "a"}
+            for n, picture in enumerate(sorted((tmp_path / "images").iterdir())[:12])]  # fmt: skip
+    (tmp_path / "annotations.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- a -->\n<!-- /a -->\n")
+    words = ("eval", tmp_path / "model", "--data", tmp_path, "--device", "cpu")
+    facts = json.loads(tipr(*words, "--cameras", "other", "--breakdown", "--json", "--into",
+                            f"{page}#a").stdout)  # fmt: skip
+    assert (facts["intervals"], facts["open_set"], facts["caveat"]) == ({}, None, "")
+    assert facts["t2i"]["unmatched"] == 4
+    assert "Split test, cameras other, 4 captions without a match: 3 people" in page.read_text()
+    said = tipr(*words).stdout
+    assert "Only 3 people were scored" in said and "AUROC" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("eval", "m", "--data", "d"), ("compare", "r"), ("bench", "evaluation"), ("bench", "memory"),
+     ("bench", "transfer", "m", "--data", "d"), ("bench", "table", "sen", "--out", "o"),
+     ("bench", "ablation", "sen", "--data", "d", "--out", "o"), ("bench", "methods"),
+     ("bench", "data"), ("bench", "rehearsal", "--out", "o")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_page_that_is_not_there_is_refused_first(words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        app([*words, "--into", "page.md#table"])
+    assert "there is no page page.md" in " ".join(capsys.readouterr().err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_and_a_page_go_together(tmp_path, capsys) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- a -->\n<!-- /a -->\n")
+    words = "bench evaluation --queries 40 --gallery 30 --people 5 --width 4 --rounds 1 --alone"
+    app([*words.split(), "--into", f"{page}#a", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["hardware"] in page.read_text() and "`tipr" in page.read_text()

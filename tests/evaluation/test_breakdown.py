@@ -158,6 +158,8 @@ def test_a_group_of_few_people_is_counted_and_not_scored() -> None:
     assert group.scores["mAP"] == {"mean": found.mean[1].item(), "low": found.low[1].item(),
                                    "high": found.high[1].item()}  # fmt: skip
     few = scored("colour", "red", values, people.clamp(max=3), ("R1", "mAP"))
+    values[people == 0] = torch.nan  # asked for, but without a match
+    assert scored("colour", "red", values, people, ("R1", "mAP")).scores is None
     assert few.to_json() == {"by": "colour", "name": "red", "queries": 20, "people": 4,
                              "scores": None}  # fmt: skip
 
@@ -177,6 +179,12 @@ def person(number: int, tmp: Path, **line) -> tuple[list[Pair], list[dict]]:
     return pairs, lines
 
 
+def write_rendering(root: Path, annotations: str) -> None:
+    (root / "annotations.jsonl").write_text(annotations)
+    for name in ("dataset.json", "identities.jsonl"):
+        (root / name).write_text("{}")
+
+
 @pytest.fixture
 def people(tmp_path: Path) -> list[Pair]:
     """0 and 1 are twins, 2 and 3 swaps, 4 is alone, 5 a twin of somebody in another split."""
@@ -190,7 +198,7 @@ def people(tmp_path: Path) -> list[Pair]:
     ]
     lines = [line for _, annotations in parts for line in annotations]
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    (tmp_path / "annotations.jsonl").write_text(text)
+    write_rendering(tmp_path, text)
     return [one for pairs, _ in parts for one in pairs]
 
 
@@ -225,7 +233,7 @@ def test_pictures_nobody_rendered_are_no_error_and_damage_is(people: list[Pair])
     file.write_text("{}\n")
     with pytest.raises(ValueError, match=r"annotations\.jsonl is damaged"):
         rendered(people)
-    file.unlink()
+    (file.parent / "identities.jsonl").unlink()  # a user's own list may have the name
     assert rendered(people) is None and rendered([]) is None
 
 
@@ -261,7 +269,7 @@ def test_choices_are_scored_where_there_are_pairs_enough(tmp_path: Path) -> None
         twin = {"twin_of": number - 1, "relation": "twin", "diff": {"attr": "hat"}}
         parts.append(person(number, tmp_path, **(twin if number % 2 else {})))
     text = "".join(json.dumps(line) + "\n" for _, lines in parts for line in lines)
-    (tmp_path / "annotations.jsonl").write_text(text)
+    write_rendering(tmp_path, text)
     people = [one for pairs, _ in parts for one in pairs]
     asked, known = torch.tensor([p.person_id for p in people]), rendered(people)
     assert known is not None and len(known.kin) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ from tipr.bench import ablation
 from tipr.cli.compare import compare
 from tipr.evaluation import runs as runs_module
 from tipr.evaluation.bootstrap import bootstrapped, paired
-from tipr.evaluation.compare import comparison, holm, p_of, rows_of, table
+from tipr.evaluation.compare import comparison, rows_of, table
 from tipr.evaluation.intervals import difference, interval
+from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.records import RecordError, recorded, write_record
 from tipr.evaluation.runs import Run, read_runs
+from tipr.evaluation.significance import holm, p_of
 from tipr.evaluation.vectors import Vectors
+from tipr.experiments import clip_sdm
 
 PEOPLE = torch.arange(60) // 2
 
@@ -33,7 +37,8 @@ def run(name: str, seed: int | None = None, better: float = 0.0, luck: int = 0) 
     noise = 0.05 * torch.randn(60, 5, dtype=torch.float64)
     values = (0.5 + 0.3 * (hard - 0.5) + better + noise).clamp(0, 1)
     source = f"{name}/seed-{seed}" if seed is not None else name
-    return Run(source=source, group=name, seed=seed, person_ids=PEOPLE, values=values, gallery=40)
+    return Run(source=source, group=name, row=name, seed=seed, person_ids=PEOPLE, values=values,
+               gallery=40)  # fmt: skip
 
 
 def test_one_row_is_scored_as_the_bootstrap_scores_it() -> None:
@@ -64,6 +69,7 @@ def test_seeds_of_an_experiment_are_one_row() -> None:
     assert found["rows"][0]["scores"]["R5"]["low"] == pytest.approx(expected.low[1].item())
     told = found["rows"][1]["difference"]
     assert (told["over"], told["seeds"]) == ("people and seeds", 2)
+    assert {(told[metric]["p"], told[metric]["p_holm"]) for metric in COLUMNS} == {(None, None)}
     assert told["R5"]["high"] == pytest.approx(apart.high[1].item())
 
 
@@ -87,7 +93,8 @@ def test_one_seed_against_three_is_a_matter_of_people() -> None:
 def test_a_seed_that_is_there_twice_is_a_row_of_its_own() -> None:
     rows = rows_of([run("a", 0), run("a", 0, 0.1), run("a", 1)])
     assert [(row.name, row.seeds) for row in rows] == [("a", [0, 1]), ("a #2", [0])]
-    assert [len(row.runs) for row in rows_of([run("a"), run("a")])] == [1, 1]
+    again = rows_of([run("a"), run("a #2"), run("a"), run("a")])
+    assert [row.name for row in again] == ["a", "a #2", "a #3", "a #4"]
 
 
 def test_the_base_is_chosen_by_name() -> None:
@@ -192,13 +199,13 @@ def test_other_splits_are_refused_and_it_is_said_what_differs(tmp_path: Path) ->
         comparison([*one, unlike])
 
 
-def finished(folder: Path, row: str, seed: int, made: Run) -> Path:
+def finished(folder: Path, row: str, seed: int, made: Run, **facts: object) -> Path:
     """A run as `tipr bench ablation` leaves it."""
     folder.mkdir(parents=True)
     np.savez(folder / "queries.npz", person_ids=made.person_ids.numpy(),
              values=made.values.numpy())  # fmt: skip
-    facts = {"row": row, "seed": seed, "test": {"queries": 60, "gallery": 40}}
-    (folder / "result.json").write_text(json.dumps(facts))
+    told = {"row": row, "seed": seed, "test": {"queries": 60, "gallery": 40}, **facts}
+    (folder / "result.json").write_text(json.dumps(told))
     return folder
 
 
@@ -208,7 +215,7 @@ def test_runs_of_an_ablation_are_read_one_by_one_by_row_or_all(tmp_path: Path) -
         folder = ablation.run_folder(tmp_path, row, seed)
         finished(folder, row, seed, run(row, seed))
     everything, of_a = read_runs(tmp_path), read_runs(tmp_path / "A")
-    assert [(r.group, r.seed) for r in everything] == [("A", 0), ("A", 1), ("B, longer", 0)]
+    assert [(r.row, r.seed) for r in everything] == [("A", 0), ("A", 1), ("B, longer", 0)]
     assert [r.seed for r in of_a] == [0, 1]
     (one,) = read_runs(tmp_path / "A" / "seed-1" / "result.json")
     assert one.values.equal(run("A", 1).values) and one.gallery == 40
@@ -229,15 +236,19 @@ def test_what_holds_nothing_or_is_damaged_is_named(tmp_path: Path) -> None:
 
 def test_the_command_prints_one_table_or_json(tmp_path: Path, capsys) -> None:
     for row, better in (("A", 0.0), ("B", 0.2)):
-        for seed in (0, 1):
+        for seed in (0, 1, 2):
             finished(tmp_path / row / f"seed-{seed}", row, seed, run(row, seed, better))
     compare([tmp_path], metric="mAP")
     head, first, second, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:8] == ["seeds", "R1", "R5", "R10", "mAP", "mINP", "mAP,", "95"]
-    assert first.split()[:2] == ["A", "2"] and first.endswith("base")
-    assert second.startswith("B") and "<0.0001" in second and "+19.72" in second
-    compare([tmp_path / "A", tmp_path / "B"], base="B", as_json=True)
+    assert first.split()[:2] == ["A", "3"] and first.endswith("base")
+    assert second.startswith("B") and "<0.0001" in second and "+19.73" in second
+    page = tmp_path / "page.md"
+    page.write_text("<!-- t -->\n<!-- /t -->\n")
+    compare([tmp_path / "A", tmp_path / "B"], base="B", into=f"{page}#t", as_json=True)
     facts = json.loads(capsys.readouterr().out)
+    mean = facts["rows"][0]["difference"]["R1"]["mean"]
+    assert mean < -0.15 and f"{100 * mean:+.2f} (" in page.read_text()
     assert (facts["base"], facts["metric"]) == ("B", "R1")
     with pytest.raises(ValueError, match="no metric 'R2'"):
         compare([tmp_path], metric="R2")
@@ -247,3 +258,86 @@ def test_one_seed_is_said_to_tell_of_its_run_alone() -> None:
     assert "With one seed" in table(comparison([run("a"), run("b")]))
     two = [run(name, seed) for name in "ab" for seed in (0, 1)]
     assert "With one seed" not in table(comparison(two))
+
+
+def test_p_over_seeds_is_told_from_three_on() -> None:
+    def told(seeds: int) -> tuple[dict, str]:
+        facts = comparison([run(n, s, 0.1 * (n == "b")) for n in "ab" for s in range(seeds)])
+        return facts, table(facts)
+
+    two, shown = told(2)
+    assert "no p is told" in shown and "two-sided" not in shown
+    assert shown.splitlines()[2].split()[-2:] == ["-", "-"]
+    assert any("no p is told" in line for line in two["caveats"])
+    three, shown = told(3)
+    assert three["rows"][1]["difference"]["R1"]["p"] < 0.001 and "no p is told" not in shown
+    assert "Over few seeds p is too small" in shown
+    alone = table(comparison([run("a"), run("b", better=0.1)]))
+    assert "Over few" not in alone and "no p is told" not in alone
+
+
+def test_those_without_a_p_are_not_counted_as_tests() -> None:
+    runs = [run("a", s) for s in (0, 1)] + [run("b", s, 0.1) for s in (0, 1)] + [run("c", 0, 0.01)]
+    facts = comparison(runs)
+    told = facts["rows"][2]["difference"]["R1"]
+    assert told["p_holm"] == told["p"] is not None and "for 1 comparison." in table(facts)
+
+
+@pytest.mark.parametrize(("people", "seeds"), [(2, 1), (2, 3), (13, 1), (13, 3)])
+def test_p_is_never_below_what_so_few_people_can_give(people: int, seeds: int) -> None:
+    ids = torch.arange(people + 1).repeat(2)
+
+    def of(name: str, seed: int, score: float) -> Run:
+        values = torch.full((len(ids), 5), score, dtype=torch.float64)
+        values[ids == people] = torch.nan  # not scored, so not counted
+        return Run(source=name, group=name, seed=seed, person_ids=ids, values=values, gallery=4)
+
+    found = comparison([of(n, s, float(n == "b")) for n in "ab" for s in range(seeds)])
+    assert found["rows"][1]["difference"]["R1"]["p"] == pytest.approx(2 / 2**people)
+    assert f"Only {people} people were scored" in found["caveats"][-1]
+
+
+def test_a_base_of_more_runs_than_a_row_is_told() -> None:
+    runs = [*(run("a", s) for s in (0, 1, 2)), *(run("b", s, 0.1) for s in (0, 1))]
+    assert "on those of both" in table(comparison(runs))
+    assert "on those of both" not in table(comparison([*runs, run("b", 2, 0.1)]))
+    assert "on those of both" not in table(comparison([run("a", 0), run("b")]))
+
+
+def test_seeds_that_are_not_common_are_paired_in_order() -> None:
+    runs = [*(run("a", s) for s in (0, 1, 2)), *(run("b", s, 0.1) for s in (2, 3, 4, 5))]
+    told = comparison(runs)["rows"][1]["difference"]
+    a, b = (torch.stack([r.values for r in part]) for part in (runs[:3], runs[3:6]))
+    expected = difference(b, a, PEOPLE)
+    assert (told["over"], told["seeds"]) == ("people and seeds", 3)
+    assert told["R1"]["mean"] == pytest.approx(expected.mean[0].item())
+    assert told["R1"]["low"] == pytest.approx(expected.low[0].item())
+
+
+def test_rows_of_other_tables_are_rows_of_their_own(tmp_path: Path) -> None:
+    for seed, (out, lr) in enumerate((("A", 1.0), ("A", 1.0), ("B", 2.0), ("C", 1.0))):
+        folder = finished(tmp_path / out / "SDM" / f"seed-{seed}", "SDM", seed, run("SDM", seed))
+        base = clip_sdm.tiny()
+        settings = replace(base, seed=seed, optim=replace(base.optim, lr=lr))
+        (folder / "experiment.json").write_text(settings.to_json())
+    runs = [one for out in "ABC" for one in read_runs(tmp_path / out)]
+    assert [(row.name, row.seeds) for row in rows_of(runs)] == [("SDM", [0, 1, 3]), ("SDM #2", [2])]
+    for file in tmp_path.rglob("experiment.json"):
+        file.unlink()
+    runs = [one for out in "ABC" for one in read_runs(tmp_path / out)]
+    assert [row.seeds for row in rows_of(runs)] == [[0, 1], [2], [3]]
+
+
+def test_tables_of_other_data_are_refused_where_they_tell(tmp_path: Path) -> None:
+    digests = dict.fromkeys(("gallery", "captions", "queries", "cameras"), "x")
+    others = {**digests, "captions": "y"}
+    told = {"a": {"digests": digests}, "b": {"digests": others}, "old": {}}
+    for name, more in told.items():
+        finished(tmp_path / name / "seed-0", name, 0, run(name, 0), **more)
+    a, b, old = (read_runs(tmp_path / name)[0] for name in ("a", "b", "old"))
+    with pytest.raises(ValueError, match="they differ in the captions;"):
+        comparison([a, b])
+    assert [row["row"] for row in comparison([a, old])["rows"]] == ["a", "old"]
+    turned = replace(a, source="t", person_ids=a.person_ids.flip(0))
+    with pytest.raises(ValueError, match="the order of the queries"):
+        comparison([a, turned])

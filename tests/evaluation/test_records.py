@@ -16,12 +16,12 @@ from tipr.data.pairs import Pair
 from tipr.data.readers import read_dataset
 from tipr.evaluation import records
 from tipr.evaluation.evaluate import evaluate
-from tipr.evaluation.naming import query_keys, split_digests
+from tipr.evaluation.experiment import experiment_facts
+from tipr.evaluation.naming import digest, query_keys, split_digests
 from tipr.evaluation.records import (
     Record,
     RecordError,
     aligned,
-    experiment_facts,
     read_record,
     record,
     recorded,
@@ -244,3 +244,72 @@ def test_a_model_without_a_run_or_with_a_damaged_one_tells_nothing(tmp_path, mon
     (tmp_path / "experiment.json").write_text(clip_sdm.tiny().to_json())
     monkeypatch.chdir(tmp_path)  # what lies here is not of models that lie nowhere
     assert experiment_facts("") == {} == experiment_facts("shipped:small")
+
+
+def test_best_and_last_are_no_seeds_of_one_experiment(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for model in ("best", "last"):
+            (tmp_path / str(seed) / model).mkdir(parents=True)
+        settings = replace(clip_sdm.tiny(), seed=seed).to_json()
+        (tmp_path / str(seed) / "experiment.json").write_text(settings)
+
+    def told(name: str) -> str:
+        return experiment_facts(tmp_path / name)["experiment"]["digest"]
+
+    assert told("0/best") == told("1/best") == told("0") != told("0/last") == told("1/last")
+
+
+def test_only_what_a_run_learned_from_may_differ_in_its_seed(tmp_path: Path) -> None:
+    def told(root: str, richer: str, table: str) -> str:
+        settings = json.loads(clip_sdm.tiny().to_json())
+        settings["data"] |= {"root": root, "batching": {"is": "B", "table": table}}
+        settings["method"]["richer"] = richer
+        (tmp_path / "experiment.json").write_text(json.dumps(settings))
+        return experiment_facts(tmp_path)["experiment"]["digest"]
+
+    first = told("/d/synth", "out/t/seed-0", "out/t/seed-0/words.json")
+    assert first == told("/d/synth", "out/t/seed-1", "out/t/seed-1/words.json")
+    assert first != told("/d/synth", "out/u/seed-0", "out/t/seed-0/words.json")
+    assert told("/d/synth-seed7", "", "") != told("/d/synth-seed8", "", "")
+
+
+def test_other_files_of_the_folder_stay(saved: Path) -> None:
+    (saved / "queries-mine.npz").write_bytes(b"mine")
+    write_record(recorded(vectors(pairs(4)), pairs(4), {}), saved)
+    assert (saved / "queries-mine.npz").read_bytes() == b"mine"
+    assert len(list(saved.glob("queries-*.npz"))) == 2
+
+
+def test_a_record_of_other_cameras_leaves_out_what_their_own_saw() -> None:
+    asked = torch.tensor([0, 0, 1])
+    images = torch.tensor([0.9, 0.5, 0.7, 0.3])[:, None]  # scores, as every text is 1
+    shown, cameras = torch.tensor([0, 0, 1, 0]), torch.tensor([0, 1, 0, 1])
+    of = [
+        Pair(Path(f"/d/{n}.png"), f"c{n}", int(person), image_id=n)
+        for n, person in enumerate(asked)
+    ]  # fmt: skip
+    counted = recorded(
+        Vectors(torch.ones(3, 1), images, asked, shown, torch.tensor([0, 1, 0]), cameras), of, {}
+    )
+    everything = recorded(Vectors(torch.ones(3, 1), images, asked, shown), of, {})
+    assert everything.ranks.tolist() == [1, 1, 2]
+    assert counted.ranks.tolist() == [2, 1, 0]  # 0.7, 0.5, 0.3 are left of 0's first caption
+    assert counted.scores[:2].tolist() == pytest.approx([0.5, 0.9]) and counted.scores[2].isnan()
+    assert everything.scores.tolist() == pytest.approx([0.9, 0.9, 0.7])
+    assert counted.values[:2, 0].tolist() == [0, 1] and counted.values[2].isnan().all()
+    assert (counted.facts["cameras"], counted.facts["digests"]["cameras"]) == ("other", "other")
+    assert everything.facts["digests"]["cameras"] == "all"
+
+
+def test_digests_tell_texts_apart_however_they_are_cut() -> None:
+    assert digest("ab", "c") != digest("a", "bc") != digest("abc")
+    assert digest("ab", "c") == digest("ab", "c")
+
+
+def test_shards_have_the_names_of_their_unpacked_folder() -> None:
+    packed, unpacked = (
+        [Pair(Path("/d", folder.format(n // 2), f"{n}.png"), f"c{n}", n, n) for n in range(4)]
+        for folder in ("{:03}.tar/images", "images")
+    )
+    assert split_digests(packed) == split_digests(unpacked)
+    assert query_keys(packed) == query_keys(unpacked)

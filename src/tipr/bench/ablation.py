@@ -26,6 +26,7 @@ from tipr.data.pairs import Pair
 from tipr.data.readers import read_dataset
 from tipr.embedder import pick_device
 from tipr.evaluation.evaluate import Queries, queries
+from tipr.evaluation.naming import split_digests
 from tipr.experiments.table import Table
 from tipr.training.experiment import Experiment, changed
 from tipr.training.loop import train
@@ -70,12 +71,14 @@ def run_table(  # noqa: PLR0913 - one parameter for each flag
         ValueError: a row, a change or the dataset is not there, or `out` holds other settings.
     """
     end = time.monotonic() + (float("inf") if budget_s is None else budget_s)
-    test = read_dataset(data).test
+    dataset = read_dataset(data)
+    test = dataset.test
     if not test:
         raise ValueError(f"{data} has no test pairs to measure on")
     pick_device(device)
     runs = planned(table, data, out, seeds, changes, rows)
-    made_with = {"commit": commit()}
+    digests = {**split_digests(test, dataset.person), "cameras": "all"}
+    made_with = {"commit": commit(), "digests": digests}
     teachers = {row.before for row in table.rows.values()}
     for place, run in enumerate(runs):
         if not run.finished and time.monotonic() >= end:

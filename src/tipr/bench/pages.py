@@ -19,6 +19,19 @@ def put(into: str, text: str, command: str) -> None:
         ValueError: there is no such page or block, or it is there twice.
         OSError: the page could not be written; it is intact.
     """
+    page, head, tail = check(into)
+    day = datetime.now(UTC).date().isoformat()
+    found, _, changes = (commit() or "unknown").partition("+")
+    made = f"`{command}`, commit {found[:12]}{' with changes' if changes else ''}, {day}."
+    _replace(page, f"{head}\n{text.strip()}\n\n{made}\n{tail}")
+
+
+def check(into: str) -> tuple[Path, str, str]:
+    """The page, and what stands before and after the contents of the block.
+
+    Raises:
+        ValueError: there is no such page or block, or it is there twice.
+    """
     name, _, block = into.rpartition("#")
     page = Path(name)
     if not name or not block:
@@ -35,17 +48,21 @@ def put(into: str, text: str, command: str) -> None:
     ):
         raise ValueError(f"{page} needs one {start} with one {end} after it, where the table is to "
                          "stand")  # fmt: skip
-    head, tail = before[: before.index(start)], before[before.index(end) :]
-    day = datetime.now(UTC).date().isoformat()
-    found, _, changes = (commit() or "unknown").partition("+")
-    made = f"`{command}`, commit {found[:12]}{' with changes' if changes else ''}, {day}."
-    _replace(page, f"{head}{start}\n{text.strip()}\n\n{made}\n{tail}")
+    return page, before[: before.index(start)] + start, before[before.index(end) :]
+
+
+def escaped(text: str) -> str:
+    """A name as it may stand in a table."""
+    return text.replace("|", "\\|")
 
 
 def _replace(page: Path, text: str) -> None:
     draft = page.with_name(f".{page.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
+        with draft.open("w", encoding="utf-8", newline="\n") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
         draft.replace(page)
     except OSError as error:
         raise OSError(f"{page} could not be written ({error}); it is as it was") from error

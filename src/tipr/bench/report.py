@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tipr.bench.ablation import FAILED, QUERIES, RESULT, run_folder
+from tipr.bench.pages import escaped
 from tipr.evaluation.intervals import Interval, difference, interval
 from tipr.evaluation.metrics import COLUMNS
 from tipr.experiments.table import Claim, Table
@@ -187,7 +188,8 @@ def _relative_seconds(mine: dict[int, Measured], base: dict[int, Measured]) -> f
 
 def markdown(facts: dict[str, Any]) -> str:
     """The report as a page: the table, the claims, what failed, what it was made with."""
-    base, rows = facts["base"], {name: row for name, row in facts["rows"].items() if row["seeds"]}
+    base = escaped(facts["base"])
+    rows = {name: row for name, row in facts["rows"].items() if row["seeds"]}
     lines = [
         f"| row | seeds | R@1 | mAP | R@1 to {base} | mAP to {base} | training time |",
         "|---|---|---|---|---|---|---|",
@@ -231,8 +233,8 @@ def _measured_also(rows: dict[str, Any]) -> list[str]:
 
 def _line(name: str, row: dict[str, Any]) -> str:
     scores, differences = row["scores"], row["difference"]
-    named = name if row["longer"] == 1 else f"{name} ({row['longer']} times the epochs)"
-    cells = [named, str(len(row["seeds"]))]
+    longer = "" if row["longer"] == 1 else f" ({row['longer']} times the epochs)"
+    cells = [escaped(name) + longer, str(len(row["seeds"]))]
     cells += [_shown(scores[metric]) for metric in ("R1", "mAP")]
     for metric in ("R1", "mAP"):
         cells.append(_shown(differences[metric], "+") if differences else "-")

@@ -17,11 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tipr.bench.pages import escaped
 from tipr.data.pairs import Dataset, Pair
 from tipr.data.readers import DatasetError, read_dataset
 from tipr.data.shards import ShardError, index, member_bytes, shard_of
 from tipr.embedder import Embedder
-from tipr.evaluation.bootstrap import bootstrapped
+from tipr.evaluation.bootstrap import bootstrapped, people_scored
 from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.naming import split_digests
 from tipr.evaluation.records import Record, record, write_record
@@ -169,11 +170,11 @@ def shared_pictures(seen: Iterable[Path], shown: Iterable[Path]) -> set[Path]:
 def table(facts: Mapping[str, Any]) -> str:
     """The matrix as a page, its legend and its warnings."""
     names = [dataset["name"] for dataset in facts["datasets"]]
-    columns = [f"{name}, {label}" for name in names for label in SHOWN.values()]
+    columns = [f"{escaped(name)}, {label}" for name in names for label in SHOWN.values()]
     lines = [f"| model | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for row in facts["models"]:
         cells = [_shown(cell, metric) for cell in row["cells"] for metric in SHOWN]
-        lines.append(f"| {row['model']} | {' | '.join(cells)} |")
+        lines.append(f"| {escaped(row['model'])} | {' | '.join(cells)} |")
     sizes = "; ".join(f"{d['name']} ({d['split']}): {d['queries']} captions, {d['gallery']} "
                       f"pictures, {d['people']} people" for d in facts["datasets"])  # fmt: skip
     told = (f"Text to image, per cent, with {100 * facts['level']:.0f} % intervals over people; "
@@ -203,19 +204,27 @@ def _overlap(home: Home, target: Target) -> Overlap:
 def _cell(
     target: Target, measured: Record, overlaps: Sequence[tuple[Home, Overlap]]
 ) -> dict[str, Any]:
-    found = bootstrapped(measured.values, measured.person_ids, level=LEVEL)
-    spread = {"mean": found.mean, "low": found.low, "high": found.high}
-    scores = {
-        metric: {part: values[COLUMNS.index(metric)].item() for part, values in spread.items()}
-        for metric in SHOWN
-    }
     shared = [
         {"with": str(home.root), "sources": list(overlap.sources), "pictures": overlap.pictures,
          "people": overlap.people}
         for home, overlap in overlaps if overlap.sources or overlap.pictures
     ]  # fmt: skip
     own = any(overlap.same for _, overlap in overlaps)
-    return {"dataset": target.name, "in_domain": own, "scores": scores, "shared": shared}
+    return {"dataset": target.name, "in_domain": own, "scores": _scores(measured),
+            "shared": shared}  # fmt: skip
+
+
+def _scores(measured: Record) -> dict[str, dict[str, float | None]]:
+    """Means with their intervals; None where only one person was scored."""
+    if people_scored(measured.values, measured.person_ids) < 2:
+        means = measured.metrics.to_json()
+        return {metric: {"mean": means[metric], "low": None, "high": None} for metric in SHOWN}
+    found = bootstrapped(measured.values, measured.person_ids, level=LEVEL)
+    spread = {"mean": found.mean, "low": found.low, "high": found.high}
+    return {
+        metric: {part: values[COLUMNS.index(metric)].item() for part, values in spread.items()}
+        for metric in SHOWN
+    }
 
 
 def _told(target: Target) -> dict[str, Any]:
@@ -281,5 +290,6 @@ def _folder(name: str) -> str:
 
 
 def _shown(cell: Mapping[str, Any], metric: str) -> str:
-    mean, low, high = (100 * cell["scores"][metric][part] for part in ("mean", "low", "high"))
-    return f"{mean:.1f} ({low:.1f}..{high:.1f}){' (own)' if cell['in_domain'] else ''}"
+    mean, *ends = (cell["scores"][metric][part] for part in ("mean", "low", "high"))
+    around = "" if None in ends else " ({:.1f}..{:.1f})".format(*(100 * end for end in ends))
+    return f"{100 * mean:.1f}{around}{' (own)' if cell['in_domain'] else ''}"

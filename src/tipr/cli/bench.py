@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -73,11 +72,7 @@ def ablation(  # noqa: PLR0913 - one parameter for each flag
     if left:
         print(f"{left} runs are left; the same command goes on", file=sys.stderr)
     facts = report(table, out, range(seeds))
-    text = write_report(facts, out)
-    if as_json:
-        print(json.dumps(facts))
-        return
-    told(text, into)
+    told(write_report(facts, out), into, facts if as_json else None)
 
 
 @bench_app.command
@@ -95,10 +90,7 @@ def table(name: str, *, out: Out, seeds: int = 3, into: Into = None, as_json: Js
     from tipr.experiments.find import find_table
 
     facts = report(find_table(name), out, range(seeds))
-    if as_json:
-        print(json.dumps(facts))
-        return
-    told(markdown(facts), into)
+    told(markdown(facts), into, facts if as_json else None)
 
 
 @bench_app.command
@@ -136,12 +128,10 @@ def methods(  # noqa: PLR0913 - one parameter for each flag
     names = [name.strip() for name in only.split(",") if name.strip()] or small_experiments()
     costs, skipped = measure(names, data, batch, steps, device, base)
     made_with = machine(pick_device(device))
-    if as_json:
-        facts = {"batch": batch, "steps": steps, **made_with, "skipped": skipped}
-        print(json.dumps({**facts, "methods": [asdict(cost) for cost in costs]}))
-        return
+    facts = {"batch": batch, "steps": steps, **made_with, "skipped": skipped,
+             "methods": [asdict(cost) for cost in costs]}  # fmt: skip
     told(f"{costs_table(costs)}\n\nBatches of {batch}, {steps} rounds; {made_with['hardware']}, "
-         f"torch {made_with['torch']}.", into)  # fmt: skip
+         f"torch {made_with['torch']}.", into, facts if as_json else None)  # fmt: skip
     for name, reason in skipped.items():
         print(f"{name} could not be measured: {reason}", file=sys.stderr)
 

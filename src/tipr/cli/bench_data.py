@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,11 +40,9 @@ def data(  # noqa: PLR0913 - one parameter for each flag
 
     feed = measure(experiment, data, workers, rounds, device)
     made_with = machine(pick_device(device))
-    if as_json:
-        waits = {stage: feed.waits(stage) for stage in ("decoding", "kept")}
-        facts = {"experiment": experiment, "rounds": rounds, **made_with, **asdict(feed)}
-        print(json.dumps({**facts, "waits": waits, "verdict": verdict(feed)}))
-        return
+    waits = {stage: feed.waits(stage) for stage in ("decoding", "kept")}
+    facts = {"experiment": experiment, "rounds": rounds, **made_with, **asdict(feed),
+             "waits": waits, "verdict": verdict(feed)}  # fmt: skip
     told(f"{table(feed)}\n\n`{experiment}`, batches of {feed.batch}, {rounds} rounds; "
          f"{made_with['hardware']}, torch {made_with['torch']}.\n\n{verdict(feed)}",
-         into)  # fmt: skip
+         into, facts if as_json else None)  # fmt: skip

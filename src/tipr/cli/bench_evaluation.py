@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from tipr.cli.options import Flag, Into, Json, told
@@ -50,7 +49,5 @@ def evaluation(  # noqa: PLR0913 - one parameter for each flag
         shape, rounds, lambda what: print(f"{what} ...", file=sys.stderr), with_usual=not alone
     )
     made_with = machine(torch.device("cpu"))
-    if as_json:
-        print(json.dumps({**found.to_json(), **made_with}))
-        return
-    told(f"{table(found)} {made_with['hardware']}, torch {made_with['torch']}.", into)
+    told(f"{table(found)} {made_with['hardware']}, torch {made_with['torch']}.", into,
+         {**found.to_json(), **made_with} if as_json else None)  # fmt: skip

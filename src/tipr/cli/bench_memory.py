@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -46,12 +45,11 @@ def memory(  # noqa: PLR0913 - one parameter for each flag
     sizes = [int(size) for size in batches.split(",")]
     found = list(peaks(experiment, sizes, chunk, data, device, announce))
     made_with = machine(pick_device(device))
-    if as_json:
-        facts = {"experiment": experiment, "chunk": chunk, **made_with}
-        print(json.dumps({**facts, "peaks": [asdict(peak) for peak in found]}))
-        return
+    facts = {"experiment": experiment, "chunk": chunk, **made_with,
+             "peaks": [asdict(peak) for peak in found]}  # fmt: skip
     told(f"{table(found)}\n\nMiB above what the model and the batch need, `{experiment}`; "
-          f"{made_with['hardware']}, torch {made_with['torch']}.", into)  # fmt: skip
+          f"{made_with['hardware']}, torch {made_with['torch']}.",
+         into, facts if as_json else None)  # fmt: skip
     for peak in found:
         if peak.reason:
             print(f"{peak.way}, batch {peak.batch}: {peak.reason}", file=sys.stderr)

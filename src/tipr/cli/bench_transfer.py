@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,7 +49,4 @@ def transfer(  # noqa: PLR0913 - one parameter for each flag
                    "command": command()},
         announce=lambda what: print(f"{what} ...", file=sys.stderr),
     )  # fmt: skip
-    if as_json:
-        print(json.dumps(facts))
-        return
-    told(table(facts), into)
+    told(table(facts), into, facts if as_json else None)

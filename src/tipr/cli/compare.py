@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tipr.cli.options import Into, Json, told
@@ -33,8 +32,4 @@ def compare(
     from tipr.evaluation.runs import read_runs
 
     facts = comparison([run for record in records for run in read_runs(record)], base)
-    text = table(facts, metric)
-    if as_json:
-        print(json.dumps({"metric": metric, **facts}))
-        return
-    told(text, into, fixed=True)
+    told(table(facts, metric), into, {"metric": metric, **facts} if as_json else None, fixed=True)

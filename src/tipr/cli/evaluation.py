@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tipr.evaluation.breakdown import Group
     from tipr.evaluation.evaluate import Report
     from tipr.evaluation.metrics import RetrievalMetrics
+    from tipr.evaluation.selection import Selection
     from tipr.evaluation.vectors import Cameras, Vectors
 
 METRICS = ("R1", "R5", "R10", "mAP", "mINP")
@@ -65,12 +67,14 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     from tipr.bench.machine import commit, machine
     from tipr.data.readers import read_dataset
     from tipr.embedder import Embedder
+    from tipr.evaluation.bootstrap import caveat, people_scored
     from tipr.evaluation.evaluate import reported, unread
     from tipr.evaluation.records import model_facts, recorded, write_record
     from tipr.evaluation.vectors import embedded, validation
 
     if report and cameras != "all":
         raise ValueError("--report tells of the field's way; leave --cameras at all")
+    chosen = _selection(model, data, split, cameras)
     embedder = Embedder.load(model, device, long_texts)
     dataset = read_dataset(data)
     pairs = dataset.split(split)
@@ -80,20 +84,24 @@ def eval_(  # noqa: PLR0913 - one parameter for each flag
     made_with = {"commit": commit(), "command": command(), **machine(embedder.device)}
     facts = {**model_facts(embedder), "data": str(data), "split": split, **made_with}
     record = recorded(vectors, pairs, facts, dataset.person)
-    fitted_on = validation(embedder, dataset, split) if breakdown or report else None
+    probable = cameras == "all" and (breakdown or report is not None)
+    fitted_on = validation(embedder, dataset, split) if probable else None
+    selected = _selected(chosen, model, embedder, pairs, cameras)
     if save is not None:
         write_record(record, save)
     if report is not None:
         from tipr.evaluation.report import report_of
 
         report_of(report, dataset, vectors, facts,
-                  fitted_on=fitted_on, cut=lost, pictures=pictures)  # fmt: skip
+                  fitted_on=fitted_on, cut=lost, selected=selected,
+                  pictures=pictures)  # fmt: skip
     told = {
         **facts, "cameras": cameras, **found.to_json(), **again,
         "intervals": _intervals(vectors),
         "unread_captions": lost.count,
         "open_set": _open_set(vectors, fitted_on),
-        "selection": _selected(model, embedder, pairs, cameras),
+        "selection": selected,
+        "caveat": caveat(people_scored(record.values, record.person_ids)),
     }  # fmt: skip
     groups: list[Group] = []
     if breakdown:
@@ -121,14 +129,14 @@ def _reranked(embedder: Embedder, pairs: Sequence[Pair], depth: int) -> dict[str
 
 
 def _intervals(vectors: Vectors) -> dict[str, Interval]:
-    """95 of 100 draws of people lie within; none where there are too few people."""
-    from tipr.evaluation.bootstrap import bootstrapped
+    """95 of 100 draws of people lie within; none where fewer than two people were scored."""
+    from tipr.evaluation.bootstrap import bootstrapped, people_scored
     from tipr.evaluation.metrics import COLUMNS
 
     found = {}
     for task, scores, people in (("t2i", vectors.t2i(), vectors.asked),
                                  ("i2t", vectors.i2t(), vectors.shown)):  # fmt: skip
-        if len(people.unique()) > 1:
+        if people_scored(scores.values, people) > 1:
             spread = bootstrapped(scores.values, people)
             ends = zip(spread.low.tolist(), spread.high.tolist(), strict=True)
             found[task] = dict(zip(COLUMNS, ends, strict=True))
@@ -136,9 +144,10 @@ def _intervals(vectors: Vectors) -> dict[str, Interval]:
 
 
 def _open_set(vectors: Vectors, fitted_on: Vectors | None) -> dict[str, Any] | None:
+    """None where cameras count: it would be of all cameras; or of too few people."""
     from tipr.evaluation.openset import held_out, open_set, searched
 
-    if len(vectors.shown.unique()) < 2:
+    if vectors.asked_by is not None or len(vectors.shown.unique()) < 2:
         return None
     test, fitting = (
         None if side is None else searched(side, held_out(side.shown))
@@ -147,14 +156,26 @@ def _open_set(vectors: Vectors, fitted_on: Vectors | None) -> dict[str, Any] | N
     return None if test is None else open_set(test, fitting).to_json()
 
 
+def _selection(model: str, data: Path, split: str, cameras: Cameras) -> Selection | None:
+    """What a run's log says; of test only where that is what is measured here."""
+    from tipr.evaluation.experiment import trained_on
+    from tipr.evaluation.selection import selection
+
+    found, root = selection(Path(model)), trained_on(Path(model))
+    own = root is not None and root.resolve() == data.resolve()
+    if found is None or (own and split == "test" and cameras == "all"):
+        return found
+    return replace(found, best_on_test=None, test={})
+
+
 def _selected(
-    model: str, embedder: Embedder, pairs: Sequence[Pair], cameras: Cameras
-) -> dict[str, Any] | None:
+    chosen: Selection | None, model: str, embedder: Embedder, pairs: Sequence[Pair],
+    cameras: Cameras,
+) -> dict[str, Any] | None:  # fmt: skip
     """Of a run: which epoch was chosen, the last model's scores, and the best that test had."""
     from tipr.evaluation.evaluate import evaluate
-    from tipr.evaluation.selection import LAST, selection
+    from tipr.evaluation.selection import LAST
 
-    chosen = selection(Path(model))
     if chosen is None:
         return None
     last = type(embedder).load(
@@ -174,6 +195,8 @@ def _print(found: Report, told: Mapping[str, Any], groups: Sequence[Group]) -> N
         )
     _print_metrics({**rows, "i2t": found.i2t}, told["intervals"])
     print(f"{found.persons} people; a guess has R1 {100 * found.chance:.2f}")
+    if told["caveat"]:
+        print(told["caveat"])
     if opened := told["open_set"]:
         rates = ", ".join(
             f"{100 * each['rate']:.1f} % at {100 * each['asked']:g} %"
@@ -199,9 +222,12 @@ def _markdown(found: Report, told: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} | {scores['queries']:,} | "
                      f"{scores['gallery']:,} |")  # fmt: skip
     seed = f", seed {told['seed']}" if told.get("seed") is not None else ""
-    lines += ["", f"{found.persons:,} people, a guess has R@1 {100 * found.chance:.2f}; in "
-              f"brackets 95 of 100 draws of people. Model {told['fingerprint']}{seed}; "
-              f"{told['hardware']}, torch {told['torch']}."]  # fmt: skip
+    lost = f", {found.t2i.unmatched:,} captions without a match" if found.t2i.unmatched else ""
+    caveat = f" {told['caveat']}" if told["caveat"] else ""
+    lines += ["", f"Split {told['split']}, cameras {told['cameras']}{lost}: {found.persons:,} "
+              f"people, a guess has R@1 {100 * found.chance:.2f}; in brackets 95 of 100 draws of "
+              f"people.{caveat} Model {told['fingerprint']}{seed}; {told['hardware']}, torch "
+              f"{told['torch']}."]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -222,7 +248,11 @@ def _print_metrics(
                 print(f"{word:>{wide}}" + "".join(f"{100 * e[side]:8.2f}" for e in ends.values()))
         if m.unmatched:
             print(f"      {m.unmatched} queries show nobody of the gallery and are left out")
-    print("from, to: 95 of 100 draws of people" if intervals else "one person: no intervals")
+    print(
+        "from, to: 95 of 100 draws of people"
+        if intervals
+        else "one person was scored: no intervals"
+    )
 
 
 def _print_selection(chosen: Mapping[str, Any]) -> None:

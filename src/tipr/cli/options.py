@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,7 +16,18 @@ from tqdm import tqdm
 Out = Annotated[Path, Parameter(help="Folder to write to.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
+
+
+def _place(_type: object, into: str | None) -> None:
+    """Refuses a bad place before anything is measured for it."""
+    if into is not None:
+        from tipr.bench.pages import check
+
+        check(into)
+
+
 Into = Annotated[str | None, Parameter(
+    validator=_place,
     help="PAGE.md#NAME: a block of a Markdown page that the table is written into.",
 )]  # fmt: skip
 Flag = Annotated[bool, Parameter(negative=())]
@@ -30,12 +42,14 @@ LongTexts = Annotated[Literal["cut", "clauses"], Parameter(
 )]  # fmt: skip
 
 
-def told(text: str, into: str | None, fixed: bool = False) -> None:
-    """Prints a table, and puts it into its block of a page where that is wanted.
+def told(
+    text: str, into: str | None, facts: Mapping[str, Any] | None = None, *, fixed: bool = False
+) -> None:
+    """Prints a table, or its facts as JSON; puts it into its block of a page where that is wanted.
 
     `fixed` is what needs letters of one width.
     """
-    print(text.rstrip())
+    print(text.rstrip() if facts is None else json.dumps(facts))
     written(f"```\n{text.rstrip()}\n```" if fixed else text, into)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
@@ -35,8 +34,6 @@ def rehearsal(
     stages = rehearse(data, out, device, announce)
     text = table(stages) + f"\n\nThe set was written in {written:.1f} seconds.\n"
     (out / "rehearsal.md").write_text(text, encoding="utf-8", newline="\n")
-    if as_json:
-        rows = [stage.to_json() for stage in stages]
-        print(json.dumps({"data": str(data), "scale": scale, "write": written, "stages": rows}))
-        return
-    told(text, into)
+    facts = {"data": str(data), "scale": scale, "write": written,
+             "stages": [stage.to_json() for stage in stages]}  # fmt: skip
+    told(text, into, facts if as_json else None)

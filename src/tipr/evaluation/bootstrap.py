@@ -19,6 +19,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 SAMPLES = 10_000
+FEW = 20  # people: with fewer, intervals are too narrow
 EXACT = 12  # so many people or fewer: every exchange of signs is tried
 _CELLS = 1 << 21  # drawn at once
 
@@ -101,6 +102,18 @@ def exchanged(
     hits = torch.stack([((drawn @ sums).abs() >= enough).sum(dim=0) for drawn in signs])
     reached = hits.sum(dim=0).double()
     return reached / 2 ** len(sums) if exact else (reached + 1) / (samples + 1)
+
+
+def people_scored(values: Float64[Tensor, "Q M"], person_ids: Int[Tensor, " Q"]) -> int:
+    """How many people a query with values asks for."""
+    return len(person_ids[~values.isnan().any(dim=1)].unique())
+
+
+def caveat(people: int) -> str:
+    """What is to be said beside intervals over so few people; nothing where they are enough."""
+    if not 1 < people < FEW:
+        return ""
+    return f"Only {people} people were scored: with fewer than {FEW}, intervals are too narrow."
 
 
 def _of_people(

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from tipr.data.pairs import Pair
 from tipr.data.shards import member_bytes, shard_of
-from tipr.evaluation.bootstrap import bootstrapped
+from tipr.evaluation.bootstrap import bootstrapped, people_scored
 from tipr.evaluation.records import Record, aligned
 from tipr.evaluation.rendered import Kin, Rendered, rendered
 from tipr.evaluation.vectors import Vectors
@@ -93,9 +93,8 @@ def scored(
     columns: Sequence[str],
 ) -> Group:
     """A group's means with their intervals, where there are people enough."""
-    people = len(person_ids[~values.isnan().any(dim=1)].unique())
     facts = {"by": by, "name": name, "queries": len(values), "people": len(person_ids.unique())}
-    if people < FEWEST:
+    if people_scored(values, person_ids) < FEWEST:
         return Group(**facts, scores=None)
     found = bootstrapped(values, person_ids, SAMPLES)
     parts = zip(columns, found.mean.tolist(), found.low.tolist(), found.high.tolist(), strict=True)

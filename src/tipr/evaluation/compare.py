@@ -7,40 +7,31 @@ several seeds  variance over people and seeds at once (`intervals`)
 
 Differences to the base are paired, query by query. With two seeds or more on both sides they are
 paired by seed as well, and p is one minus the level at which the interval would just reach 0;
-otherwise people exchange signs (`bootstrap.paired`). One p in twenty is below 0.05 by chance, so
-p is also given as corrected for the number of comparisons (Holm, 1979), for each metric by itself.
+otherwise people exchange signs (`bootstrap.paired`). Simulated, two seeds without any difference
+have p below 0.05 in up to 17 of 100 cases, so there p is not told; three have it in up to 10, so it
+is told as optimistic. It is never below what exchanging the signs of so few people can give.
+
+One p in twenty is below 0.05 by chance, so p is also given as corrected for the number of
+comparisons (Holm, 1979), for each metric by itself.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from itertools import chain, count
+from typing import Any
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from tipr.evaluation.bootstrap import bootstrapped, paired
+from tipr.evaluation.bootstrap import bootstrapped, caveat, paired, people_scored
 from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.runs import Run, on_one_split
+from tipr.evaluation.significance import LEVEL, Spread, holm, p_of
 
-LEVEL = 0.95
-_HALVINGS = 60
-_MOST_FREEDOM = 1e9  # as good as the normal distribution
-
-
-@runtime_checkable
-class Spread(Protocol):
-    """A mean and where it may lie, for each metric."""
-
-    @property
-    def mean(self) -> Tensor: ...
-    @property
-    def low(self) -> Tensor: ...
-    @property
-    def high(self) -> Tensor: ...
+FEWEST = 3  # seeds that p is told of
 
 
 @dataclass(frozen=True)
@@ -82,6 +73,7 @@ def comparison(runs: Sequence[Run], base: str | None = None) -> dict[str, Any]:
     found = [_told(row, None if row is chosen else chosen) for row in rows]
     _correct([row["difference"] for row in found if row["difference"]])
     people = runs[0].person_ids
+    scored = people_scored(runs[0].values, people)
     return {
         "base": chosen.name,
         "level": LEVEL,
@@ -89,6 +81,7 @@ def comparison(runs: Sequence[Run], base: str | None = None) -> dict[str, Any]:
         "people": len(people.unique()),
         "gallery": runs[0].gallery,
         "rows": found,
+        "caveats": [*_caveats(found), *filter(None, [caveat(scored)])],
     }
 
 
@@ -103,40 +96,6 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
             home.append(run)
     ordered = [sorted(group, key=lambda run: run.seed or 0) for group in groups]
     return [Row(name, tuple(g)) for name, g in zip(_names(groups), ordered, strict=True)]
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Corrected for being several: the smallest times their number, and so on, never falling."""
-    order = sorted(range(len(p)), key=p.__getitem__)
-    corrected, highest = [0.0] * len(p), 0.0
-    for place, index in enumerate(order):
-        highest = max(highest, min(1.0, p[index] * (len(p) - place)))
-        corrected[index] = highest
-    return corrected
-
-
-def p_of(around: Callable[[float], Spread]) -> Float64[Tensor, " M"]:
-    """One minus the level whose interval just reaches 0, where `around` gives that of a level.
-
-    The intervals are Student's, so two of them tell the degrees of freedom: the fewer, the wider
-    is the wide one beside the narrow one.
-    """
-    from scipy.stats import t as student
-
-    wide, narrow = around(LEVEL), around(0.5)
-    reach = (wide.high - wide.low) / 2
-    ratio = (reach / ((narrow.high - narrow.low) / 2)).numpy()
-    low, high = torch.zeros_like(reach), torch.full_like(reach, math.log(_MOST_FREEDOM))
-    for _ in range(_HALVINGS):
-        freedom = ((low + high) / 2).exp().numpy()
-        usual = student.ppf((1 + LEVEL) / 2, freedom) / student.ppf(0.75, freedom)
-        more = torch.from_numpy(usual > ratio)
-        middle = (low + high) / 2
-        low, high = torch.where(more, middle, low), torch.where(more, high, middle)
-    freedom = high.exp().numpy()
-    quantile = torch.from_numpy(student.ppf((1 + LEVEL) / 2, freedom))
-    p = 2 * torch.from_numpy(student.sf((wide.mean.abs() * quantile / reach).numpy(), freedom))
-    return torch.where(reach > 0, p, (wide.mean == 0).double())
 
 
 def table(facts: dict[str, Any], metric: str = "R1") -> str:
@@ -166,9 +125,9 @@ def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A row of a table has its name, a saved evaluation the path of its first seed."""
     names: list[str] = []
     for group in groups:
-        first = group[0]
-        name = first.source if first.digests else first.group
-        names.append(name if name not in names else f"{name} #{names.count(name) + 1}")
+        name = group[0].row or group[0].source
+        numbered = (f"{name} #{number}" for number in count(2))
+        names.append(next(n for n in chain([name], numbered) if n not in names))
     return names
 
 
@@ -195,10 +154,11 @@ def _scores(row: Row) -> Spread:
 def _difference(row: Row, base: Row) -> dict[str, Any]:
     """Of `row - base`: the interval and p of each metric, and what they hold for."""
     people = row.runs[0].person_ids
+    least = 2 * 0.5 ** people_scored(row.runs[0].values, people)  # exchanging signs gives no less
     pairs = _paired_seeds(row, base)
     if pairs is None:
         found = paired(row.averaged(), base.averaged(), people, level=LEVEL)
-        return {"over": "people", "seeds": 1, **_by_metric(found, found.p)}
+        return {"over": "people", "seeds": 1, **_tested(found, found.p.clamp(min=least))}
     from tipr.evaluation.intervals import difference
 
     mine, others = pairs
@@ -206,8 +166,8 @@ def _difference(row: Row, base: Row) -> dict[str, Any]:
     def around(level: float) -> Spread:
         return difference(mine, others, people, level)
 
-    told = _by_metric(around(LEVEL), p_of(around))
-    return {"over": "people and seeds", "seeds": len(mine), **told}
+    p = p_of(around).clamp(min=least) if len(mine) >= FEWEST else None
+    return {"over": "people and seeds", "seeds": len(mine), **_tested(around(LEVEL), p)}
 
 
 def _paired_seeds(
@@ -224,17 +184,21 @@ def _paired_seeds(
 
 
 def _correct(differences: Sequence[dict[str, Any]]) -> None:
+    """Those without a p are no tests, so they are not counted."""
     for metric in COLUMNS:
-        corrected = holm([found[metric]["p"] for found in differences])
-        for found, p in zip(differences, corrected, strict=True):
-            found[metric]["p_holm"] = p
+        told = [found[metric] for found in differences if found[metric]["p"] is not None]
+        for one, p in zip(told, holm([one["p"] for one in told]), strict=True):
+            one["p_holm"] = p
 
 
-def _by_metric(
-    found: Spread, p: Float64[Tensor, " M"] | None = None
-) -> dict[str, dict[str, float]]:  # fmt: skip
+def _tested(found: Spread, p: Float64[Tensor, " M"] | None) -> dict[str, dict[str, float | None]]:
+    every = [None] * len(COLUMNS) if p is None else p.tolist()
+    parts = zip(_by_metric(found).items(), every, strict=True)
+    return {name: {**told, "p": one, "p_holm": one} for (name, told), one in parts}
+
+
+def _by_metric(found: Spread) -> dict[str, dict[str, float]]:
     parts = {"mean": found.mean, "low": found.low, "high": found.high}
-    parts |= {} if p is None else {"p": p}
     return {
         name: {part: values[column].item() for part, values in parts.items()}
         for column, name in enumerate(COLUMNS)
@@ -254,7 +218,9 @@ def _cells(row: dict[str, Any], metric: str) -> list[str]:
     return [*cells, difference, _p(found["p"]), _p(found["p_holm"])]
 
 
-def _p(p: float) -> str:
+def _p(p: float | None) -> str:
+    if p is None:
+        return "-"
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
@@ -263,13 +229,28 @@ def _legend(facts: dict[str, Any], metric: str) -> list[str]:
     told = [f"{facts['queries']} queries about {facts['people']} people, {facts['gallery']} "
             "pictures; per cent."]  # fmt: skip
     if compared:
-        several = f"{len(compared)} comparison{'s' if len(compared) > 1 else ''}"
-        told.append(f"Differences of {metric} to {facts['base']}, paired; p is two-sided, then "
-                    f"corrected for {several}.")  # fmt: skip
-    if any(row["difference"]["seeds"] not in (1, row["runs"]) for row in compared):
-        told.append("Rows with other seeds than the base are compared on those of both.")
-    alone = [row for row in facts["rows"] if row["runs"] == 1]
-    if alone:
+        told.append(f"Differences of {metric} to {facts['base']}, paired.")
+    if many := sum(row["difference"][metric]["p"] is not None for row in compared):
+        told.append(f"p is two-sided, then corrected for {many} comparison"
+                    f"{'' if many == 1 else 's'}.")  # fmt: skip
+    return [*told, *facts["caveats"]]
+
+
+def _caveats(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What the numbers do not tell, in words."""
+    base = next(row for row in rows if row["difference"] is None)
+    over_seeds = [d["seeds"] for row in rows if (d := row["difference"]) and d["seeds"] > 1]
+    told = []
+    if any(max(row["runs"], base["runs"]) > 1 and row["seeds"] != base["seeds"] for row in rows):
+        told.append("Rows with other seeds than the base are compared on those of both; without "
+                    "two in common, on as many of each, and one run with the mean of "
+                    "all.")  # fmt: skip
+    if any(row["runs"] == 1 for row in rows):
         told.append("With one seed, intervals and p tell what other people would have changed, not "
                     "what another seed would have.")  # fmt: skip
+    if any(seeds < FEWEST for seeds in over_seeds):
+        told.append(f"Over fewer than {FEWEST} seeds no p is told: it would be far too small.")
+    if any(seeds >= FEWEST for seeds in over_seeds):
+        told.append(f"Over few seeds p is too small: with {FEWEST}, up to 10 of 100 comparisons "
+                    "without any difference have p below 0.05.")  # fmt: skip
     return told

@@ -1,6 +1,7 @@
 """What a split is, told so that two evaluations of it know each other on any machine.
 
-Pictures are named from the folder that holds all of them, so it does not matter where that lies.
+Pictures are told by their names, not by their contents. They are named from the folder that holds
+all of them, so it does not matter where that lies, nor in which archive of it a picture is.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ def digest(*parts: str) -> str:
 
 def _picture_names(pairs: Sequence[Pair]) -> list[str]:
     """Paths below the folder that holds all pictures."""
-    parents = {pair.image.parent for pair in pairs}
-    root = Path(os.path.commonpath(parents)) if parents else Path()
-    below = {parent: parent.relative_to(root).as_posix() for parent in parents}
+    parents = {parent: _unpacked(parent) for parent in {pair.image.parent for pair in pairs}}
+    root = Path(os.path.commonpath(parents.values())) if parents else Path()
+    below = {parent: folder.relative_to(root).as_posix() for parent, folder in parents.items()}
     return [f"{below[pair.image.parent]}/{pair.image.name}" for pair in pairs]
+
+
+def _unpacked(folder: Path) -> Path:
+    """Where the same pictures lie once archives are unpacked beside themselves."""
+    return Path(*(part for part in folder.parts if not part.lower().endswith(".tar")))

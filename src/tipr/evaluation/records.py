@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from tipr.data.pairs import Pair
 from tipr.embedder import Embedder
+from tipr.evaluation.experiment import experiment_facts
 from tipr.evaluation.metrics import COLUMNS, RetrievalMetrics, Scores, averaged
 from tipr.evaluation.naming import digest, query_keys, split_digests
 from tipr.evaluation.vectors import Vectors, embedded
@@ -36,7 +36,6 @@ FORMAT = 1
 FACTS = "evaluation.json"
 _KINDS = {"keys": "U", "captions": "U", "people": "U", "person_ids": "i", "values": "f",
           "ranks": "i", "scores": "f", "others": "f"}  # fmt: skip
-_PLACES = (("data", "workers"), ("data", "cache"), ("optim", "save_minutes"))  # how fast, not what
 
 
 class RecordError(ValueError):
@@ -158,15 +157,15 @@ def write_record(record: Record, folder: Path | str) -> Path:
     facts = {"format": FORMAT, "arrays": name, **record.facts}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        before = {path.name for path in folder.glob("queries-*.npz")}
+        before = _arrays_before(folder)
         _put(folder / name, arrays)
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
         _put(folder / FACTS, text.encode())
     except OSError as error:
         raise OSError(f"the evaluation could not be written to {folder} ({error}); free some disk "
                       "space or choose another folder") from error  # fmt: skip
-    for old in before - {name}:
-        (folder / old).unlink(missing_ok=True)
+    if before is not None and before != name:
+        (folder / before).unlink(missing_ok=True)
     return folder / FACTS
 
 
@@ -203,27 +202,12 @@ def is_record(folder: Path) -> bool:
     return (folder / FACTS).is_file()
 
 
-def experiment_facts(model: Path | str) -> dict[str, Any]:
-    """The method, the seed and a digest of all other settings of the run that a model lies in.
-
-    The digest is that of every seed of an experiment; nothing is told of a model without its run.
-    """
-    folder = Path(model)
-    places = [place / "experiment.json" for place in (folder, folder.parent)]
-    file = next((place for place in places if place.is_file()), None) if str(model) else None
-    if file is None or not folder.is_dir():
-        return {}
+def _arrays_before(folder: Path) -> str | None:
+    """The file of arrays of the evaluation that is there."""
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-        method, seed = settings["method"]["is"], settings.pop("seed")
-        settings["data"]["root"] = Path(str(settings["data"]["root"])).name  # wherever that lies
-        for part, name in _PLACES:
-            settings[part].pop(name, None)
-        settings.pop("log", None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    told = re.sub(r"seed[-_]?\d+", "seed", json.dumps(settings, sort_keys=True))
-    return {"experiment": {"method": method, "digest": digest(told)}, "seed": seed}
+        return str(_facts(folder / FACTS)["arrays"])
+    except RecordError:
+        return None
 
 
 def _facts(file: Path) -> dict[str, Any]:
@@ -281,7 +265,10 @@ def _unpacked(file: Path) -> dict[str, np.ndarray]:
 def _put(file: Path, data: bytes) -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        draft.write_bytes(data)
+        with draft.open("wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

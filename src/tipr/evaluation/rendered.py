@@ -11,6 +11,7 @@ from typing import Any
 from tipr.data.pairs import Pair
 
 ANNOTATIONS = "annotations.jsonl"
+_BESIDE = ("dataset.json", "identities.jsonl")  # others may have a file of that name
 _DEEP = 6  # folders above a picture that are searched
 
 
@@ -83,5 +84,5 @@ def _kin(line: dict[str, Any], ids: dict[int, int]) -> Kin:
 
 
 def _root(picture: Path) -> Path | None:
-    above = list(picture.parents)[:_DEEP]
-    return next((folder for folder in above if (folder / ANNOTATIONS).is_file()), None)
+    above, files = list(picture.parents)[:_DEEP], (ANNOTATIONS, *_BESIDE)
+    return next((f for f in above if all((f / name).is_file() for name in files)), None)

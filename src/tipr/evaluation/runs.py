@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,14 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from tipr.evaluation.experiment import experiment_facts
 from tipr.evaluation.metrics import COLUMNS
-from tipr.evaluation.records import FACTS, RecordError, is_record, read_record
+from tipr.evaluation.records import (
+    FACTS,
+    RecordError,
+    is_record,
+    read_record,
+)
 
 RESULT, QUERIES = "result.json", "queries.npz"  # of a run of `tipr bench ablation`
 _SAYS = {
@@ -38,6 +44,7 @@ class Run:
     gallery: int
     digests: dict[str, str] = field(default_factory=dict)  # empty where it does not tell
     keys: tuple[str, ...] = ()
+    row: str = ""  # of a table
 
 
 def read_runs(path: Path | str) -> list[Run]:
@@ -87,8 +94,9 @@ def _differences(one: Run, other: Run) -> list[str]:
         told.append(f"the queries ({len(one.person_ids)} and {len(other.person_ids)})")
     if one.digests and other.digests:
         unlike = [name for name in _SAYS if one.digests.get(name) != other.digests.get(name)]
-        return told or [_SAYS[name] for name in unlike]
-    if not told and not one.person_ids.equal(other.person_ids):
+        told = told or [_SAYS[name] for name in unlike]
+    ordered = one.keys and other.keys
+    if not told and not ordered and not one.person_ids.equal(other.person_ids):
         told.append("whom the queries ask for, or the order of the queries")
     return told
 
@@ -101,10 +109,8 @@ def _ordered_as(first: Run, run: Run) -> Run:
     wanted = sorted(range(len(run.keys)), key=first.keys.__getitem__)
     order = torch.empty(len(places), dtype=torch.long)
     order[torch.tensor(wanted)] = torch.tensor(places)
-    return Run(
-        source=run.source, group=run.group, seed=run.seed, gallery=run.gallery,
-        digests=run.digests, keys=first.keys,
-        person_ids=first.person_ids, values=run.values[order],
+    return replace(
+        run, keys=first.keys, person_ids=first.person_ids, values=run.values[order]
     )  # fmt: skip
 
 
@@ -129,7 +135,10 @@ def _of_record(folder: Path) -> Run:
 
 
 def _of_table(folder: Path) -> Run:
-    """A run of `tipr bench ablation`; its queries are in the order of the data."""
+    """A run of `tipr bench ablation`; its queries are in the order of the data.
+
+    Rows of one name are one experiment only where all else was the same too.
+    """
     try:
         facts = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         data = io.BytesIO((folder / QUERIES).read_bytes())
@@ -137,9 +146,12 @@ def _of_table(folder: Path) -> Run:
             people, values = (torch.from_numpy(arrays[n]) for n in ("person_ids", "values"))
         if values.shape != (len(people), len(COLUMNS)):
             raise ValueError(f"{QUERIES} has not {len(COLUMNS)} values for each query")
+        row, told = str(facts["row"]), experiment_facts(folder)
+        known = told["experiment"]["digest"] if told else str(folder.parent)
         return Run(
-            source=str(folder), group=str(facts["row"]), seed=int(facts["seed"]),
+            source=str(folder), group=f"{known} {row}", row=row, seed=int(facts["seed"]),
             person_ids=people.long(), values=values.double(), gallery=int(facts["test"]["gallery"]),
+            digests=dict(facts.get("digests", {})),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RecordError(f"the run in {folder} is damaged ({type(error).__name__}: {error}); "

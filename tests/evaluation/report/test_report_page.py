@@ -6,6 +6,8 @@ import base64
 import errno
 import io
 import json
+import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,6 +220,8 @@ def test_near_duplicates_have_tables_where_they_are_known(tmp_path: Path) -> Non
                       "captions": [], "visible": {"skin": 9},
                       **(twin if p.person_id % 2 else alone)})  # fmt: skip
     (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    for name in ("dataset.json", "identities.jsonl"):
+        (tmp_path / name).touch()
     made = found(pairs)
     assert made.choices[0].scores is not None
     told = rows(section(page(made), "groups"))["twin"]
@@ -242,12 +246,10 @@ def test_a_full_disk_leaves_the_earlier_report(
     file = tmp_path / "report.html"
     write(file, "earlier")
 
-    def full(self: Path, data: str, **_: object) -> int:
-        with self.open("w") as out:
-            out.write(data[:3])
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"report\.html .*No space left.*; free some disk space"):
         write(file, "later")
     assert file.read_text() == "earlier" and list(tmp_path.iterdir()) == [file]
@@ -262,3 +264,56 @@ def test_an_empty_split_and_one_of_one_person_are_refused(
     with pytest.raises(ValueError, match="two people or more"):
         write_report(tmp_path / "r.html", embedder, alone)
     assert not (tmp_path / "r.html").exists()
+
+
+def test_the_page_tells_no_folder_of_its_user(tmp_path: Path) -> None:
+    home = "/home/alice/secret place"
+    command = shlex.join(["tipr", "eval", f"{home}/runs/first", f"--data={home}/people", "--into",
+                          f"{home}/page.md#first", "--set", f"data.root={home}/x", "--breakdown",
+                          r"C:\Users\alice\secret place\m.html"])  # fmt: skip
+    facts = {**FACTS, "model": f"{home}/runs/first/best", "data": f"{home}/people",
+             "experiment": {"method": "M", "digest": "d"}, "command": command}  # fmt: skip
+    pairs = people(tmp_path, range(4))
+    cut = Unread(1, "1 of 9 captions is longer: of 0_1.png 'red' and what follows was not")
+    made = contents(vectors(pairs), pairs, facts, cut=cut)
+    for pictures in (True, False):
+        told = page(made, pictures=pictures)
+        assert "alice" not in told and "secret" not in told and str(tmp_path) not in told
+        assert (".png" in told) == pictures
+        assert tree(told).all("title")[0].text == "Evaluation: first/best on people, test"
+    assert rows(section(told, "made"))["command"] == [
+        "tipr eval first --data=people --into 'page.md#first' --set data.root=x --breakdown m.html"
+    ]
+    hub = contents(vectors(pairs), pairs, {**FACTS, "model": "hf:us/model", "data": ""})
+    assert "hf:us/model on , test" in page(hub)
+
+
+def test_the_models_of_a_run_are_told_and_what_is_no_result_is_marked(tmp_path: Path) -> None:
+    made = found(people(tmp_path, range(4)))
+    other, best = {"R1": 0.25, "mAP": 0.5}, made.t2i.estimates
+    told = {"best_on_val": 2, "last": 4, "last_t2i": other, "best_on_test": None, "test": {}}
+    numbers = rows(section(page(made, selected=told), "numbers"))
+    assert numbers["epoch 2, the best on validation: this page"] == [
+        f"{100 * best['R1'].mean:.2f}", f"{100 * best['mAP'].mean:.2f}"]  # fmt: skip
+    assert numbers["epoch 4, the last"] == ["25.00", "50.00"]
+    assert not any("test split" in name for name in numbers)
+    told |= {"best_on_test": 3, "test": {3: {"R1": 0.75, "mAP": 1.0}}}
+    numbers = rows(section(page(made, selected=told), "numbers"))
+    assert numbers["epoch 3, chosen on the test split: not a result"] == ["75.00", "100.00"]
+    assert "Models of this run" not in page(made)
+
+
+def test_few_people_make_intervals_too_narrow(tmp_path: Path) -> None:
+    def told(count: int) -> str:
+        return section(page(found(people(tmp_path, range(count)))), "numbers").text
+
+    assert "Only 4 people were scored: with fewer than 20" in told(4)
+    assert "too narrow" not in told(20)
+
+
+def test_one_absent_query_is_enough_for_a_page(tmp_path: Path) -> None:
+    pairs = people(tmp_path, range(3))[::4]
+    pairs = tuple(replace(p, image_id=n, person_id=n) for n, p in enumerate(pairs))
+    made = contents(vectors(pairs), pairs, FACTS)
+    assert made.open_set.absent == 1 and made.detections[0].asked == pytest.approx(0.5)
+    page(made)

@@ -52,14 +52,19 @@ def report_of(  # noqa: PLR0913 - what was measured, and how it is told
     *,
     fitted_on: Vectors | None = None,
     cut: Unread | None = None,
+    selected: Mapping[str, Any] | None = None,
     pictures: bool = True,
 ) -> Record:
-    """The same of a split whose vectors are there already; `facts` say which (`split`)."""
+    """The same of a split whose vectors are there already; `facts` say which (`split`).
+
+    `selected` tells of a run's other models: epochs by number (`last`, `best_on_val`,
+    `best_on_test`), `last_t2i`, and the `test` scores of epochs.
+    """
     carved = ", taken from train" if dataset.carved_val else ""
     told = {"calibrated on": f"val ({len(dataset.val)} captions{carved})"} if fitted_on else {}
     found = contents(
         vectors, dataset.split(facts["split"]), {**facts, **told},
         person=dataset.person, validation=fitted_on, cut=cut,
     )  # fmt: skip
-    write(Path(path), page(found, pictures=pictures))
+    write(Path(path), page(found, pictures=pictures, selected=selected))
     return found.record

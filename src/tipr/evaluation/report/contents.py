@@ -140,6 +140,6 @@ def _direction(
 
 def _detections(test: Searches) -> tuple[Detection, ...]:
     """From the least rate that the absent queries can tell from none, to nearly all."""
-    least = torch.tensor(1 / int((~test.present).sum())).log10().item()
+    least = torch.tensor(1 / max(2, int((~test.present).sum()))).log10().item()
     rates = torch.logspace(least, 0, _STEPS + 1, dtype=torch.float64)[:-1]
     return tuple(detection(test, rate) for rate in rates.tolist())

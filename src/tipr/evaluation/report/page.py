@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,10 @@ from PIL import Image
 
 from tipr.data.images import UnreadableImage, open_image
 from tipr.data.plain import plain
+from tipr.evaluation.bootstrap import caveat, people_scored
 from tipr.evaluation.breakdown import FEWEST, Group
 from tipr.evaluation.report import figures
-from tipr.evaluation.report.contents import Contents, Estimate
+from tipr.evaluation.report.contents import Contents, Direction, Estimate
 from tipr.evaluation.report.plots import Markup, bar
 
 try:
@@ -44,6 +47,7 @@ _FACTS = {
     "commit": "commit", "command": "command", "hardware": "hardware", "torch": "torch",
     "seed": "seed",
 }  # fmt: skip
+_ABSOLUTE = re.compile(r"(?:^|(?<=[=,]))(?:[A-Za-z]:)?[\\/].*", re.DOTALL)  # in a word
 _ELSEWHERE = {"columns", "metrics", "digests", "experiment"}
 
 
@@ -57,8 +61,13 @@ class Row:
     below: bool  # all of its interval lies below the mark
 
 
-def page(found: Contents, *, pictures: bool = True) -> str:
-    """The same contents give the same page; without pictures their names and ranks stay."""
+def page(
+    found: Contents, *, pictures: bool = True, selected: Mapping[str, Any] | None = None
+) -> str:
+    """The same contents give the same page; without pictures ids and ranks stay.
+
+    It is passed on, so no path is told: of folders and files only the last part.
+    """
     everybody = found.t2i.estimates["R1"].mean
     rows = [_row(group, "R1", everybody) for group in found.groups]
     scored = [row for row in rows if row.scores]
@@ -75,7 +84,10 @@ def page(found: Contents, *, pictures: bool = True) -> str:
     environment.filters["percent"] = figures.percent
     return environment.get_template(_TEMPLATE).render(
         found=found,
-        told=_facts(found.record.facts),
+        facts=(facts := _without_paths(found.record.facts)),
+        told=_facts(facts),
+        few=caveat(people_scored(found.record.values, found.record.person_ids)),
+        models=_models(selected, found.t2i) if selected else [],
         means=_MEANS,
         figures=[figures.recall(found), figures.first_ranks(found), figures.scores(found)],
         detections=figures.detections(found),
@@ -100,7 +112,10 @@ def write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8", newline="\n")
+        with draft.open("w", encoding="utf-8", newline="\n") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
         draft.replace(path)
     except OSError as error:
         raise OSError(f"the report could not be written to {path} ({error}); free some disk space "
@@ -118,6 +133,36 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
     others = facts.keys() - _FACTS.keys() - _ELSEWHERE
     told |= {name: facts[name] for name in sorted(others)}
     return {name: "not known" if v in (None, "") else str(v) for name, v in told.items()}
+
+
+def _without_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with the names of models, datasets and files instead of their places."""
+    told = dict(facts)
+    for name in {"model", "data"} & facts.keys():
+        told[name] = _name(str(facts[name] or ""), in_run=name == "model" and "experiment" in facts)
+    if facts.get("command"):
+        words = shlex.split(facts["command"])
+        told["command"] = shlex.join(_ABSOLUTE.sub(lambda m: _name(m[0]), word) for word in words)
+    return told
+
+
+def _name(place: str, in_run: bool = False) -> str:
+    """The last part of a path; of a model in a run the last two, as `first/best`."""
+    if place.startswith("hf:"):
+        return place
+    parts = [part for part in re.split(r"[\\/]", place) if part]
+    return "/".join(parts[-2 if in_run else -1 :])
+
+
+def _models(selected: Mapping[str, Any], best: Direction) -> list[tuple[str, str, str]]:
+    """A run's models: what each is, its R@1 and its mAP."""
+    chosen = {name: best.estimates[name].mean for name in ("R1", "mAP")}
+    found = [(f"epoch {selected['best_on_val']}, the best on validation: this page", chosen),
+             (f"epoch {selected['last']}, the last", selected["last_t2i"])]  # fmt: skip
+    if (epoch := selected["best_on_test"]) is not None:
+        found.append((f"epoch {epoch}, chosen on the test split: not a result",
+                      selected["test"][epoch]))  # fmt: skip
+    return [(name, figures.percent(of["R1"]), figures.percent(of["mAP"])) for name, of in found]
 
 
 def _row(group: Group, metric: str, mark: float) -> Row:
