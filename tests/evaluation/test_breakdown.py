@@ -17,6 +17,7 @@ from tipr.evaluation.breakdown import (
     FEWEST,
     SAMPLES,
     breakdown,
+    broken_down,
     by_caption,
     by_picture,
     by_rendering,
@@ -295,3 +296,15 @@ def test_a_record_is_broken_down_in_its_own_order(people: list[Pair]) -> None:
     assert ("colour", "blue") not in found
     with pytest.raises(ValueError, match="are not the 24 queries"):
         breakdown(made, people[1:])
+
+
+def test_near_duplicates_are_left_out_where_cameras_count(people: list[Pair]) -> None:
+    plain = vectors(people, torch.eye(6)[[p.person_id for p in people]])
+    cameras = replace(plain, asked_by=torch.zeros_like(plain.asked),
+                      shown_by=torch.ones_like(plain.shown))  # fmt: skip
+    kinds = [
+        {group.by for group in broken_down(recorded(v, people, {}), v, people)}
+        for v in (plain, cameras)
+    ]
+    assert "two-way" in kinds[0] and "two-way" not in kinds[1]
+    assert kinds[1] == kinds[0] - {"two-way", "two-way by attribute"}

@@ -79,9 +79,14 @@ def breakdown(
 def broken_down(
     record: Record, vectors: Vectors, pairs: Sequence[Pair], person: Callable[[int], str] = str
 ) -> list[Group]:
-    """All groups of a split; where it was rendered, those that only the renderer knows too."""
+    """All groups of a split; where it was rendered, those that only the renderer knows too.
+
+    Near-duplicates are told apart by all pictures, so they are left out where cameras count.
+    """
     known = rendered(pairs)
-    choices = [] if known is None else forced_choices(vectors, pairs, known)
+    choices = []
+    if known is not None and vectors.asked_by is None:
+        choices = forced_choices(vectors, pairs, known)
     return [*breakdown(record, pairs, person, known), *choices]
 
 
