@@ -166,6 +166,12 @@ def test_parts_are_chosen_by_their_name() -> None:
         changed(base, "optim", "3")
 
 
+def test_a_tracker_that_is_not_there_is_said_before_a_run_begins(rectangles_root, tmp_path) -> None:
+    with pytest.raises(ValueError, match="no tracker 'nobody'"):
+        train(on(clip.tiny(), rectangles_root), tmp_path / "run", track=("nobody",), device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_reread_run_measures_as_it_did(rectangles_root, tmp_path) -> None:
     rows = ran(on(clip.tiny(), rectangles_root, epochs=1), tmp_path)
     found = evaluate(Embedder.load(str(tmp_path)), read_dataset(rectangles_root).val).t2i

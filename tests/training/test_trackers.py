@@ -311,7 +311,7 @@ def test_a_missing_package_is_named_before_anything_begins(
     if found is not None:
         found.__file__ = None  # what Python makes of a folder of that name
     monkeypatch.setitem(sys.modules, "wandb", found)
-    with pytest.raises(ImportError, match="--track wandb needs: pip install wandb"):
+    with pytest.raises(ImportError, match=r"--track wandb needs: pip install 'tipr\[wandb\]'"):
         opened(["mlflow", "wandb"], tmp_path, SETTINGS, first=first)
     assert not calls
 

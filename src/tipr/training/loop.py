@@ -57,6 +57,7 @@ def train(
         Stopped: it was asked to; the interpreter exits with the signal's status.
     """
     with started(device) as world, StopRequests() as requests:
+        opened(track, out, {}, first=False)  # what is not installed is said before a run begins
         run = _begun(experiment, out, world, requests, resume)
         settings = json.loads(experiment.to_json())
         trackers = opened(track, out, settings, resume=resume, first=world.is_first)

@@ -215,7 +215,7 @@ def _module(name: str) -> Any:
         if module.__file__ is None:  # a folder that the tool left where Python was started
             raise ImportError(f"{name} is a folder here")
     except ImportError as error:
-        raise ImportError(f"--track {name} needs: pip install {name}") from error
+        raise ImportError(f"--track {name} needs: pip install 'tipr[{name}]'") from error
     return module
 
 
