@@ -22,7 +22,7 @@ from tipr.evaluation.intervals import difference, interval
 from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.records import RecordError, recorded, write_record
 from tipr.evaluation.runs import Run, read_runs
-from tipr.evaluation.significance import holm, p_of
+from tipr.evaluation.significance import Spread, holm, p_of
 from tipr.evaluation.vectors import Vectors
 from tipr.experiments import clip_sdm
 
@@ -341,3 +341,23 @@ def test_tables_of_other_data_are_refused_where_they_tell(tmp_path: Path) -> Non
     turned = replace(a, source="t", person_ids=a.person_ids.flip(0))
     with pytest.raises(ValueError, match="the order of the queries"):
         comparison([a, turned])
+
+
+def test_p_over_few_seeds_is_as_optimistic_as_it_is_said_to_be() -> None:
+    """Worlds without any difference, where seeds vary about as much as people do."""
+    worlds, people = 1500, torch.arange(60)
+    below = {}
+    for seeds in (2, 3):
+        torch.manual_seed(5)
+        luck, person, both = (
+            torch.randn(*shape, worlds, dtype=torch.float64)
+            for shape in ((seeds, 1), (60,), (seeds, 60))
+        )
+        found = 0.2 * luck + 0.3 * person + 0.1 * both
+
+        def around(level: float, found: torch.Tensor = found) -> Spread:
+            return difference(found, torch.zeros_like(found), people, level)
+
+        below[seeds] = (p_of(around) < 0.05).double().mean().item()
+    assert below[2] == pytest.approx(0.17, abs=0.01)  # so p is not told
+    assert below[3] == pytest.approx(0.10, abs=0.01)  # so it is told with that

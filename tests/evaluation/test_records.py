@@ -139,14 +139,14 @@ def test_a_second_evaluation_takes_the_place_of_the_first(saved: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_first_evaluation_whole(saved: Path, monkeypatch) -> None:
-    before, put = read_record(saved), records._put
+    before, put = read_record(saved), records.put
 
     def full(file: Path, data: bytes) -> None:
         if file.suffix == ".json":
             raise OSError(28, "No space left on device")
         put(file, data)
 
-    monkeypatch.setattr(records, "_put", full)
+    monkeypatch.setattr(records, "put", full)
     with pytest.raises(OSError, match=r"could not be written to .* free some disk space"):
         write_record(recorded(vectors(pairs(4)), pairs(4), {}), saved)
     assert same(read_record(saved), before)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ColourEmbedder
+from coloured import ColourEmbedder
 from PIL import Image
 
 from tipr.gallery import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, ColourEmbedder
+from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
 from tipr.gallery import Gallery, Record, Searcher, index_folders

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ColourEmbedder
+from coloured import ColourEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

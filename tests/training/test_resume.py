@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,6 +169,14 @@ def test_an_epochs_order_and_draws_follow_from_the_seed_and_the_epoch(tiny) -> N
 
 
 COMMAND = ("optim.epochs=6", "data.batch_size=8", "optim.validate_every=6", "log.every=1")
+@pytest.fixture(autouse=True)
+def ctrl_c_as_python_has_it() -> Iterator[None]:
+    """What a shell started in the background ignores Ctrl-C from the first."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
 
 

@@ -7,8 +7,8 @@ its last epoch. `failed.json` tells why a run did not get there; the next call t
 
 from __future__ import annotations
 
+import io
 import json
-import re
 import sys
 import time
 import traceback
@@ -22,8 +22,10 @@ import numpy as np
 
 from tipr.bench.extras import hardest_words, measured_also
 from tipr.bench.machine import commit, machine
+from tipr.bench.pages import folder_name
 from tipr.data.pairs import Pair
 from tipr.data.readers import read_dataset
+from tipr.data.whole import put
 from tipr.embedder import pick_device
 from tipr.evaluation.evaluate import Queries, queries
 from tipr.evaluation.naming import split_digests
@@ -127,8 +129,7 @@ def planned(
 
 
 def run_folder(out: Path, row: str, seed: int) -> Path:
-    """Where a run lies; letters that a file system may refuse are replaced."""
-    return out / re.sub(r"[^\w.,+=-]+", "-", row).strip("-.") / f"seed-{seed}"
+    return out / folder_name(row) / f"seed-{seed}"
 
 
 def _with_teachers(table: Table, rows: Sequence[str]) -> list[str]:
@@ -215,14 +216,10 @@ def _clocked(file: Path) -> Generator[None]:
 
 
 def _save_queries(file: Path, measured: Queries) -> None:
-    part = file.with_suffix(".part")
-    with part.open("wb") as opened:
-        np.savez(opened, person_ids=measured.person_ids.numpy(), values=measured.values.numpy())
-    part.replace(file)
+    arrays = io.BytesIO()
+    np.savez(arrays, person_ids=measured.person_ids.numpy(), values=measured.values.numpy())
+    put(file, arrays.getvalue())
 
 
 def _written(file: Path, facts: dict[str, Any]) -> None:
-    """Puts JSON in place in one step."""
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
-    part.replace(file)
+    put(file, json.dumps(facts, indent=2) + "\n")

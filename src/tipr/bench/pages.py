@@ -5,11 +5,12 @@ A place for one is a block of a Markdown page: `<!-- NAME -->`, what was measure
 
 from __future__ import annotations
 
-import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tipr.bench.machine import commit
+from tipr.data import whole
 
 
 def put(into: str, text: str, command: str) -> None:
@@ -23,7 +24,10 @@ def put(into: str, text: str, command: str) -> None:
     day = datetime.now(UTC).date().isoformat()
     found, _, changes = (commit() or "unknown").partition("+")
     made = f"`{command}`, commit {found[:12]}{' with changes' if changes else ''}, {day}."
-    _replace(page, f"{head}\n{text.strip()}\n\n{made}\n{tail}")
+    try:
+        whole.put(page, f"{head}\n{text.strip()}\n\n{made}\n{tail}")
+    except OSError as error:
+        raise OSError(f"{page} could not be written ({error}); it is as it was") from error
 
 
 def check(into: str) -> tuple[Path, str, str]:
@@ -56,15 +60,6 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _replace(page: Path, text: str) -> None:
-    draft = page.with_name(f".{page.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
-        draft.replace(page)
-    except OSError as error:
-        raise OSError(f"{page} could not be written ({error}); it is as it was") from error
-    finally:
-        draft.unlink(missing_ok=True)
+def folder_name(name: str) -> str:
+    """A name as a folder's; letters that a file system may refuse are replaced."""
+    return re.sub(r"[^\w.,+=-]+", "-", name).strip("-.")

@@ -8,8 +8,6 @@ byte for byte, among those that a model was trained on or chosen by.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tipr.bench.pages import escaped
+from tipr.bench.pages import escaped, folder_name
 from tipr.data.pairs import Dataset, Pair
 from tipr.data.readers import DatasetError, read_dataset
 from tipr.data.shards import ShardError, index, member_bytes, shard_of
 from tipr.embedder import Embedder
 from tipr.evaluation.bootstrap import bootstrapped, people_scored
+from tipr.evaluation.experiment import settings_of
 from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.naming import split_digests
 from tipr.evaluation.records import Record, record, write_record
@@ -107,7 +106,7 @@ def transfer(
     Raises:
         ValueError: a model is given twice or is not there.
     """
-    folders = [_folder(model) for model in models]
+    folders = [folder_name(model) for model in models]
     if len(set(folders)) < max(len(folders), 1):
         raise ValueError("give at least one model, and each once")
     home, overlap, rows = cache(_home), cache(_overlap), []
@@ -121,7 +120,7 @@ def transfer(
                 person=target.dataset.person, made_with=made_with,
             )  # fmt: skip
             if save is not None:
-                write_record(measured, save / _folder(target.name) / folder)
+                write_record(measured, save / folder_name(target.name) / folder)
             cells.append(_cell(target, measured, [(h, overlap(h, target)) for h in homes]))
         rows.append({"model": model, "trained_on": [str(h.root) for h in homes], "cells": cells,
                      "unread": [str(h.root) for h in homes if h.dataset is None]})  # fmt: skip
@@ -146,7 +145,7 @@ def training_roots(model: str) -> list[Path]:
         if not run or run in seen:
             continue
         seen.add(run)
-        settings = _settings(Path(run))
+        settings = settings_of(run)
         data, method = settings.get("data") or {}, settings.get("method") or {}
         if data.get("root"):
             roots[Path(data["root"])] = None
@@ -256,18 +255,6 @@ def _warnings(row: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _settings(model: Path) -> dict[str, Any]:
-    """The experiment of the run that a model lies in."""
-    places = [folder / "experiment.json" for folder in (model, model.parent)]
-    for file in places if model.is_dir() else []:
-        try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return settings if isinstance(settings, dict) else {}
-    return {}
-
-
 def _size(picture: Path) -> int:
     """In bytes; -1 where there is no such picture."""
     try:
@@ -282,11 +269,6 @@ def _size(picture: Path) -> int:
 def _digest(picture: Path) -> bytes:
     data = member_bytes(picture) if shard_of(picture) else picture.read_bytes()
     return hashlib.sha256(data).digest()
-
-
-def _folder(name: str) -> str:
-    """A name as a folder's; letters that a file system may refuse are replaced."""
-    return re.sub(r"[^\w.,+=-]+", "-", name).strip("-.")
 
 
 def _shown(cell: Mapping[str, Any], metric: str) -> str:

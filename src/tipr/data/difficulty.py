@@ -6,7 +6,6 @@ The table is a JSON file: {caption: {word: difficulty}}, difficulties from 0 to 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ import torch
 
 from tipr.data.batching import PairBatcher
 from tipr.data.pairs import Batch, Batcher, Pair
+from tipr.data.whole import put
 
 Table = dict[str, dict[str, float]]
 UNKNOWN = 0.5  # words that the table lacks
@@ -76,9 +76,4 @@ def _is_entry(entry: object) -> bool:
 
 def save_difficulty(table: Table, path: Path) -> None:
     """Writes the table whole or not at all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    put(path, json.dumps(table, ensure_ascii=False, indent=1) + "\n")

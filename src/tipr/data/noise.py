@@ -10,7 +10,7 @@ pairs are never shuffled.
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from tipr.data.pairs import Pair
+from tipr.data.whole import put
 
 Index = Int64[np.ndarray, " N"]
 _FORMS = (".npy", ".txt")
@@ -95,16 +96,12 @@ def write_index(index: Index, file: Path) -> None:
     """
     form = _form(file)
     _check(index, len(index), file)
-    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as opened:
-            if form == ".npy":
-                np.save(opened, index.astype("<i8"), allow_pickle=False)
-            else:
-                opened.write("".join(f"{place}\n" for place in index.tolist()).encode())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    if form == ".txt":
+        put(file, "".join(f"{place}\n" for place in index.tolist()))
+        return
+    array = io.BytesIO()
+    np.save(array, index.astype("<i8"), allow_pickle=False)
+    put(file, array.getvalue())
 
 
 def read_index(file: Path | str, count: int) -> Index:

@@ -20,27 +20,33 @@ def experiment_facts(model: Path | str) -> dict[str, Any]:
     The digest is that of the same model (`best` or `last`) of every seed of an experiment; nothing
     is told of a model without its run.
     """
-    folder = Path(model)
-    places = {folder: "best", folder.parent: folder.name}
-    run = next((place for place in places if (place / EXPERIMENT).is_file()), None)
-    if run is None or not str(model) or not folder.is_dir():
-        return {}
+    folder, settings = Path(model), settings_of(model)
     try:
-        settings = json.loads((run / EXPERIMENT).read_text(encoding="utf-8"))
         method, seed = settings["method"]["is"], settings["seed"]
         told = json.dumps(_told_apart(settings), sort_keys=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return {}
-    return {"experiment": {"method": method, "digest": digest(places[run], told)}, "seed": seed}
+    which = "best" if (folder / EXPERIMENT).is_file() else folder.name
+    return {"experiment": {"method": method, "digest": digest(which, told)}, "seed": seed}
 
 
-def trained_on(run: Path) -> Path | None:
-    """Where the dataset of a run lies; None where it does not tell."""
-    try:
-        settings = json.loads((run / EXPERIMENT).read_text(encoding="utf-8"))
-        return Path(settings["data"]["root"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def trained_on(model: Path | str) -> Path | None:
+    """Where the dataset of a model's run lies; None where it does not tell."""
+    root = (settings_of(model).get("data") or {}).get("root")
+    return Path(root) if root else None
+
+
+def settings_of(model: Path | str) -> dict[str, Any]:
+    """The experiment of the run that a model on disk is or lies in; empty where none is read."""
+    folder = Path(model)
+    places = [place / EXPERIMENT for place in (folder, folder.parent)]
+    for file in places if str(model) and folder.is_dir() else []:
+        try:
+            settings = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return settings if isinstance(settings, dict) else {}
+    return {}
 
 
 def _told_apart(settings: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from tipr.data.pairs import Pair
+from tipr.data.whole import put
 from tipr.embedder import Embedder
 from tipr.evaluation.experiment import experiment_facts
 from tipr.evaluation.metrics import COLUMNS, RetrievalMetrics, Scores, averaged
@@ -158,9 +158,9 @@ def write_record(record: Record, folder: Path | str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = _arrays_before(folder)
-        _put(folder / name, arrays)
+        put(folder / name, arrays)
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
-        _put(folder / FACTS, text.encode())
+        put(folder / FACTS, text.encode())
     except OSError as error:
         raise OSError(f"the evaluation could not be written to {folder} ({error}); free some disk "
                       "space or choose another folder") from error  # fmt: skip
@@ -260,15 +260,3 @@ def _unpacked(file: Path) -> dict[str, np.ndarray]:
         if arrays[name].dtype.kind != kind or arrays[name].ndim != 1 + (name == "values"):
             raise ValueError(f"{name} is of another kind")
     return arrays
-
-
-def _put(file: Path, data: bytes) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ cannot be compared and nothing else would show it.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tipr.data.images import ImageTransform
+from tipr.data.whole import put
 from tipr.gallery.lance_store import LanceStore
 from tipr.gallery.store import Store
 
@@ -95,7 +95,7 @@ class Gallery:
         try:
             manifest = _manifest_for(embedder)
             LanceStore(draft, manifest.width).close()
-            _write_json(draft / MANIFEST, asdict(manifest))
+            put(draft / MANIFEST, json.dumps(asdict(manifest), indent=2) + "\n")
             draft.chmod(0o755)
             if path.is_dir():  # empty, and Windows renames onto no folder
                 path.rmdir()
@@ -171,20 +171,6 @@ def _read_manifest(path: Path) -> Manifest:
             f"{path / MANIFEST} is damaged; remove the folder and index the pictures again: "
             f"tipr index PHOTOS --gallery {path} --model MODEL"
         ) from error
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    """The file is there whole or not at all, also after a crash."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _short(fingerprint: str) -> str:

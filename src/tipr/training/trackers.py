@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from tipr.data.whole import put
+
 IDS = "trackers.json"
 PROJECT = "tipr"
 _MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
@@ -234,10 +236,8 @@ def _known(file: Path) -> dict[str, str]:
 
 
 def _keep(file: Path, ids: Mapping[str, str]) -> None:
-    part = file.with_suffix(".part")
     try:
-        part.write_text(json.dumps(ids) + "\n", encoding="utf-8")
-        part.replace(file)
+        put(file, json.dumps(ids) + "\n")
     except OSError as error:
         warnings.warn(f"{file} could not be written ({error}); a resumed run will begin new runs "
                       "of its trackers", stacklevel=3)  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from PIL import Image
 
 from tipr.data.images import UnreadableImage, open_image
 from tipr.data.plain import plain
+from tipr.data.whole import put
 from tipr.evaluation.bootstrap import caveat, people_scored
 from tipr.evaluation.breakdown import FEWEST, Group
 from tipr.evaluation.report import figures
@@ -109,19 +109,12 @@ def write(path: Path, text: str) -> None:
     Raises:
         OSError: it could not be written; one that was there is intact.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", newline="\n") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())  # or a power failure may leave the new name on no contents
-        draft.replace(path)
+        put(path, text)
     except OSError as error:
         raise OSError(f"the report could not be written to {path} ({error}); free some disk space "
                       "or choose another file") from error  # fmt: skip
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
