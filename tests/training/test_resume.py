@@ -169,6 +169,8 @@ def test_an_epochs_order_and_draws_follow_from_the_seed_and_the_epoch(tiny) -> N
 
 
 COMMAND = ("optim.epochs=6", "data.batch_size=8", "optim.validate_every=6", "log.every=1")
+
+
 @pytest.fixture(autouse=True)
 def ctrl_c_as_python_has_it() -> Iterator[None]:
     """What a shell started in the background ignores Ctrl-C from the first."""
