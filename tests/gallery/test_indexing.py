@@ -10,7 +10,7 @@ import pytest
 from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
-from tipr.gallery import Gallery, Record, Searcher, index_folders
+from tipr.gallery import Gallery, Indexing, Record, Searcher, index_folders
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -19,7 +19,7 @@ def names(gallery: Gallery) -> list[str]:
 
 
 def test_every_picture_is_added_in_order(gallery: Gallery, embedder, photos: Path):
-    report = index_folders(gallery, embedder, [photos], batch=4)
+    report = index_folders(gallery, embedder, [photos], how=Indexing(batch=4))
     assert (report.added, report.already, report.skipped) == (6, 0, ())
     assert names(gallery) == ["cam0/0.png", "cam0/2.png", "cam0/4.png",
                               "cam1/1.png", "cam1/3.png", "cam1/5.png"]  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, p
     assert gallery.store.ids() == before
     moved = ["door/0.png", "door/2.png", "door/4.png"]
     assert names(gallery) == [*moved, "cam1/1.png", "cam1/3.png", "cam1/5.png"]
-    assert [record.path for record in gallery.store.records()[:3]] == [
+    assert [record.path for record in list(gallery.store.records())[:3]] == [
         str(photos / name) for name in moved
     ]
     best = Searcher(embedder, gallery).search("green", k=2)
@@ -69,11 +69,11 @@ def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, p
 
 def test_a_moved_picture_keeps_what_else_is_known_of_it(gallery, embedder, photos: Path):
     index_folders(gallery, embedder, [photos / "cam0"])
-    first = gallery.store.records()[0]
+    first = list(gallery.store.records())[0]
     gallery.store.update([Record(first.id, first.path, {**first.extra, "camera": 3})])
     (photos / "cam0/0.png").rename(photos / "cam0/9.png")
     index_folders(gallery, embedder, [photos / "cam0"])
-    assert gallery.store.records()[0].extra == {"name": "9.png", "camera": 3}
+    assert list(gallery.store.records())[0].extra == {"name": "9.png", "camera": 3}
 
 
 def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, photos, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, ph
     monkeypatch.setattr(Path, "exists", locked)
     report = index_folders(gallery, embedder, [photos / "door"])
     assert (report.added, report.already) == (0, 3)
-    assert gallery.store.records()[0].path == str(photos / "cam0/0.png")
+    assert list(gallery.store.records())[0].path == str(photos / "cam0/0.png")
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_indexed(gallery, embedder, photos: Path):
@@ -127,23 +127,29 @@ def test_a_stopped_run_keeps_its_batches_and_the_next_goes_on(gallery, photos: P
             return super().embed_images(images)
 
     with pytest.raises(KeyboardInterrupt):
-        index_folders(gallery, Stopped(), [photos], batch=2)
+        index_folders(gallery, Stopped(), [photos], how=Indexing(batch=2))
     assert len(gallery) == 4
-    report = index_folders(gallery, ColourEmbedder(), [photos], batch=2)
+    report = index_folders(gallery, ColourEmbedder(), [photos], how=Indexing(batch=2))
     assert (report.added, report.already) == (2, 4)
 
 
 def test_progress_reaches_the_total(gallery: Gallery, embedder, photos: Path):
     (photos / "notes.txt").write_text("x")
     told: list[tuple[int, int]] = []
-    index_folders(gallery, embedder, [photos], lambda done, total: told.append((done, total)), 2)
+    index_folders(
+        gallery,
+        embedder,
+        [photos],
+        lambda done, total: told.append((done, total)),
+        Indexing(batch=2),
+    )
     assert told == sorted(told)
     assert told[-1] == (7, 7)
     assert {total for _, total in told} == {7}
 
 
 def test_another_model_is_refused_before_any_file_is_read(gallery: Gallery, photos: Path):
-    with pytest.raises(ValueError, match="index into a new gallery"):
+    with pytest.raises(ValueError, match="make its vectors anew with this one"):
         index_folders(gallery, ColourEmbedder("cd34"), [photos])
 
 

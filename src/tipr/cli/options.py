@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -31,6 +34,11 @@ Into = Annotated[str | None, Parameter(
     help="PAGE.md#NAME: a block of a Markdown page that the table is written into.",
 )]  # fmt: skip
 Flag = Annotated[bool, Parameter(negative=())]
+
+GalleryName = Annotated[str, Parameter(
+    help="The gallery: its folder, or milvus://HOST:PORT/NAME.",
+)]  # fmt: skip
+Zone = Annotated[str, Parameter(help="IANA zone of times without one, as Europe/Berlin.")]
 
 Rerank = Annotated[int, Parameter(
     validator=Number(gte=0),
@@ -59,6 +67,16 @@ def written(text: str, into: str | None) -> None:
         from tipr.bench.pages import put
 
         put(into, text, command())
+
+
+def zone_here() -> str:
+    """The IANA zone that this machine's clock is set to; UTC where it does not tell."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    places = [named] if named else []
+    with suppress(OSError):
+        link = str(Path("/etc/localtime").resolve())
+        places.append(link.partition("zoneinfo/")[2])
+    return next((place for place in places if place in available_timezones()), "UTC")
 
 
 def command() -> str:

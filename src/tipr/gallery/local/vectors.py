@@ -1,0 +1,78 @@
+"""The vectors of a gallery: one flat file of float32 rows, mapped into memory.
+
+Row `slot` stands at byte `4 * width * slot`. How many rows count is written elsewhere (in the
+database), so a row that was half written when the power went is simply not there yet. All processes
+that search share the pages; a process lets go of those it has read once they add up.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Slots = NDArray[np.int64]
+
+_KEPT = 256 * 2**20  # bytes read through the map before its pages are let go
+
+
+class VectorFile:
+    """Rows of one width; `count` is asked for each time, because others append."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        self.path, self.width = path, width
+        self._row = 4 * width
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        self._map: mmap.mmap | None = None
+        self._rows: Vectors = np.empty((0, width), np.float32)
+        self._read = 0
+
+    def rows(self, count: int) -> Vectors:
+        """The first `count` rows (N, D), read-only and not copied.
+
+        Raises:
+            OSError: the file is shorter than that.
+        """
+        if count > len(self._rows):
+            there = os.fstat(self._file).st_size // self._row
+            if there < count:
+                raise OSError(f"{self.path} holds {there} vectors of the {count} it should hold")
+            self._map = mmap.mmap(self._file, there * self._row, access=mmap.ACCESS_READ)
+            self._rows = np.frombuffer(self._map, np.float32).reshape(-1, self.width)
+        return self._rows[:count]
+
+    def write(self, slot: int, rows: Vectors) -> None:
+        """Puts rows (N, D) from `slot` on, on the disk once it returns."""
+        data = memoryview(np.ascontiguousarray(rows, np.float32).tobytes())
+        place = slot * self._row
+        while data:
+            written = os.pwrite(self._file, data, place)
+            data, place = data[written:], place + written
+        os.fsync(self._file)
+
+    def erase(self, slots: Sequence[int]) -> None:
+        """Overwrites rows with zeros, on the disk once it returns."""
+        for slot in slots:
+            os.pwrite(self._file, bytes(self._row), slot * self._row)
+        os.fsync(self._file)
+
+    def was_read(self, rows: int) -> None:
+        """Lets go of the mapped pages once enough rows went by; the system may keep them cached."""
+        self._read += rows * self._row
+        if self._map is not None and self._read > _KEPT and hasattr(self._map, "madvise"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
+
+    @property
+    def bytes(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
