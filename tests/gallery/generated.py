@@ -30,6 +30,44 @@ KEYS = ["colour", "camera", "it's", 'a"b', "$", "a[0]", "') OR 1=1 --", "é", "b
 FIELDS = [*KEYS[:1], "extra.camera", *KEYS[2:], "colour.colour", "colour.it's.é"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
 
+MEANINGS = [
+    (Among("n", (3,)), {"n": 3.0}, True),
+    (Among("n", (1,)), {"n": True}, False),
+    (Among("n", (True,)), {"n": 1}, False),
+    (Among("n", (True,)), {"n": True}, True),
+    (Among("n", ("3",)), {"n": 3}, False),
+    (Among("n", ("red",)), {"n": "Red"}, False),
+    (Among("n", ("red",)), {"n": ["blue", "red"]}, True),
+    (Among("n", ("red",)), {"n": [["red"]]}, False),
+    (Among("n", ("red",)), {"n": {"red": "red"}}, False),
+    (Among("n", ('["red"]',)), {"n": ["red"]}, False),
+    (Among("n", ("",)), {"n": ""}, False),
+    (Among("n", ()), {"n": "red"}, False),
+    (Among("a.b", (1,)), {"a": {"b": 1}}, True),
+    (Among("a.b", (1,)), {"a.b": 1}, False),
+    (Among("a.b", (1,)), {"a": [{"b": 1}]}, False),
+    (Among("extra.camera", ("x",)), {"camera": "x"}, True),
+    (Among("camera", ("x",)), {"camera": "x"}, False),
+    (Among("n", (2**64,)), {"n": 2**64 + 1}, True),
+    (Among("n", (2**53,)), {"n": 2**53 + 1}, False),
+    (Range("n", 30, 40), {"n": 30}, True),
+    (Range("n", 30, 40), {"n": 40}, False),
+    (Range("n", 40, 30), {"n": 35}, False),
+    (Range("n"), {"n": 0}, True),
+    (Range("n"), {"n": "0"}, False),
+    (Range("n", 0), {"n": True}, False),
+    (Range("n", 0), {"n": 10**400}, True),
+    (Range("n", 0), {"n": -(10**400)}, False),
+    (Range("n", 0), {"n": [1]}, False),
+    (Known("n"), {"n": 0}, True),
+    (Known("n"), {"n": False}, True),
+    (Known("n"), {"n": []}, True),
+    (Known("n"), {"n": None}, False),
+    (Known("n"), {"n": ""}, False),
+    (All(()), {}, True),
+    (AnyOf(()), {}, False),
+]  # a filter, the extra of a record, whether it matches
+
 moments = st.one_of(
     st.sampled_from(
         [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]

@@ -36,7 +36,9 @@ _SETTINGS = {
     "queryCoord.checkInterval": "50",
     "queryCoord.checkChannelInterval": "50",
     "queryCoord.checkSegmentInterval": "50",
+    "queryCoord.checkIndexInterval": "100",
     "queryCoord.distPullInterval": "50",
+    "queryCoord.UpdateNextTargetInterval": "1",
     "dataCoord.compaction.check.interval": "1",
     # Files of segments that compaction replaced go at once.
     "dataCoord.gc.interval": "1",
@@ -55,8 +57,9 @@ log-level: error
 class MilvusServer:
     """A server with its data in `folder`; started again, it goes on with what is there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self._settings = _SETTINGS | {name.replace("_", "."): x for name, x in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
@@ -76,7 +79,7 @@ class MilvusServer:
 
     def _run(self, health: int, etcd: int) -> None:
         settings = {
-            **_SETTINGS,
+            **self._settings,
             "etcd.endpoints": f"127.0.0.1:{etcd}",
             "etcd.config.path": str(self.folder / "etcd.yaml"),
             "metrics.port": str(health),

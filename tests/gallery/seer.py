@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -34,8 +35,12 @@ class Seer:
         return self.rng.normal(size=(count, self.width))
 
     def seen(self, people: np.ndarray, kind: str) -> np.ndarray:
-        """Vectors of them: sentences (text), rendered pictures (look) or photographs (photo)."""
-        noise = self.rng.normal(size=people.shape) * self.noise
+        """Vectors of them: sentences (text), rendered pictures (look) or photographs (photo).
+
+        The same ones are always seen alike.
+        """
+        draws = np.random.default_rng(crc32(people.tobytes() + kind.encode()))
+        noise = draws.normal(size=people.shape) * self.noise
         vectors = self.cones[kind] + people + noise
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tipr.gallery import clock
-from tipr.gallery.filters import AnyOf, Filter, Range, TimeOfDay, moments
+from tipr.gallery.fields import DEEPEST
+from tipr.gallery.filters import AnyOf, Filter, Not, Range, TimeOfDay, moments
 from tipr.gallery.record import Record, microseconds
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -20,6 +21,7 @@ DAY = timedelta(days=1)
 ODD_ZONES = ["Africa/Freetown", "America/Noronha", "Asia/Gaza", "Africa/Casablanca", *ZONES]
 lifetimes = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 near = st.datetimes(datetime(2026, 3, 20), datetime(2026, 4, 10), timezones=st.just(UTC))
+windows = st.builds(TimeOfDay, clocks, clocks, st.sampled_from(ZONES))
 
 
 @settings(deadline=None)
@@ -81,12 +83,14 @@ def test_a_change_is_known_to_the_microsecond() -> None:
     hour = 3_600_000_000
     assert clock.offsets(berlin, day, day + 24 * hour) == [(day, hour), (day + hour, 2 * hour)]
     assert clock.offsets(berlin, day, day + hour - 1) == [(day, hour)]
+    assert clock.offsets(berlin, day, day + hour) == [(day, hour), (day + hour, 2 * hour)]
+    assert clock.offsets(berlin, day + hour, day + 2 * hour) == [(day + hour, 2 * hour)]
     assert clock.offsets(berlin, day + hour, day + hour) == [(day + hour, 2 * hour)]
     assert clock.offsets(berlin, day, day - 1) == []
 
 
 @settings(deadline=None)
-@given(filters(near), st.lists(records(near), min_size=1, max_size=4))
+@given(filters(near) | windows, st.lists(records(near), min_size=1, max_size=4))
 def test_ranges_of_moments_say_the_same_as_times_of_day(filter: Filter, some: list[Record]) -> None:
     times = [one.time for one in some if one.time]
     ranges = moments(filter, min(times, default=None), max(times, default=None))
@@ -99,3 +103,22 @@ def test_a_window_every_day_is_one_range_a_day() -> None:
     night = NOON.replace(hour=21)
     wanted = [Range("time", night + n * DAY, night + n * DAY + DAY * 7 / 24) for n in (0, 1)]
     assert ranges == AnyOf(tuple(wanted))
+
+
+def test_the_deepest_filter_can_be_told_in_moments() -> None:
+    deep: Filter = TimeOfDay(time(1), time(2), "UTC")
+    while deep.depth < DEEPEST:
+        deep = Not(deep)
+    moments(deep, NOON, NOON)
+
+
+@pytest.mark.parametrize(
+    "day", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]
+)
+def test_windows_that_a_change_of_clocks_cuts_are_cut(day: datetime) -> None:
+    some = [Record("x", time=day + timedelta(minutes=10 * n)) for n in range(30)]
+    for minute in range(0, 240, 30):
+        start, end = time(minute // 60, minute % 60), time(minute // 60 + 1, minute % 60)
+        window = TimeOfDay(start, end, "Europe/Berlin")
+        ranges = moments(window, day, day + DAY)
+        assert [ranges.matches(one) for one in some] == [window.matches(one) for one in some]

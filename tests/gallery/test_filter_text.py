@@ -138,7 +138,6 @@ def test_an_argument_keeps_the_spaces_that_the_shell_left_in_it() -> None:
         ("time:2026-11-01", "time:2026-11-01..2026-11-02"),
         ("time:15:00-25:00", "25:00; write 00:00 to 23:59"),
         ("time:15:00-15:00", "equal times"),
-        ("time:00:00-24:00", "all day"),
         ("indexed:2026-11-01", "indexed:2026-11-01..2026-11-02"),
         ("indexed:2026-11-02..2026-11-01", "second must be greater"),
         ("age:40..30", "age:40..30: the second must be greater"),
@@ -265,9 +264,8 @@ def test_a_list_of_tokens_means_all_of_them(some: list[tuple[str, Filter]]) -> N
     texts = [token for token, _ in some]
     assert parse_filter(texts, "UTC") == wanted
     assert parse_filter(" ".join(texts), "UTC") == wanted
-    assert parse_filter(" OR ".join(texts), "UTC") == (
-        AnyOf(wanted.parts) if isinstance(wanted, All) else wanted
-    )
+    either = AnyOf(wanted.parts) if isinstance(wanted, All) else wanted
+    assert parse_filter(" OR ".join(texts), "UTC") == either
 
 
 @given(st.lists(tokens() | st.sampled_from(["a", "man", "(in", "red)", "hat's"]), max_size=6))

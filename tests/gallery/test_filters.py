@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
-from generated import filters, records
+from generated import MEANINGS, filters, records
 from hypothesis import given
 
 from tipr.gallery.fields import FIELDS
@@ -31,46 +31,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("filter", "extra", "answer"),
-    [
-        (Among("n", (3,)), {"n": 3.0}, True),
-        (Among("n", (1,)), {"n": True}, False),
-        (Among("n", (True,)), {"n": 1}, False),
-        (Among("n", (True,)), {"n": True}, True),
-        (Among("n", ("3",)), {"n": 3}, False),
-        (Among("n", ("red",)), {"n": "Red"}, False),
-        (Among("n", ("red",)), {"n": ["blue", "red"]}, True),
-        (Among("n", ("red",)), {"n": [["red"]]}, False),
-        (Among("n", ("red",)), {"n": {"red": "red"}}, False),
-        (Among("n", ('["red"]',)), {"n": ["red"]}, False),
-        (Among("n", ("",)), {"n": ""}, False),
-        (Among("n", ()), {"n": "red"}, False),
-        (Among("a.b", (1,)), {"a": {"b": 1}}, True),
-        (Among("a.b", (1,)), {"a.b": 1}, False),
-        (Among("a.b", (1,)), {"a": [{"b": 1}]}, False),
-        (Among("extra.camera", ("x",)), {"camera": "x"}, True),
-        (Among("camera", ("x",)), {"camera": "x"}, False),
-        (Among("n", (2**64,)), {"n": 2**64 + 1}, True),
-        (Among("n", (2**53,)), {"n": 2**53 + 1}, False),
-        (Range("n", 30, 40), {"n": 30}, True),
-        (Range("n", 30, 40), {"n": 40}, False),
-        (Range("n", 40, 30), {"n": 35}, False),
-        (Range("n"), {"n": 0}, True),
-        (Range("n"), {"n": "0"}, False),
-        (Range("n", 0), {"n": True}, False),
-        (Range("n", 0), {"n": 10**400}, True),
-        (Range("n", 0), {"n": -(10**400)}, False),
-        (Range("n", 0), {"n": [1]}, False),
-        (Known("n"), {"n": 0}, True),
-        (Known("n"), {"n": False}, True),
-        (Known("n"), {"n": []}, True),
-        (Known("n"), {"n": None}, False),
-        (Known("n"), {"n": ""}, False),
-        (All(()), {}, True),
-        (AnyOf(()), {}, False),
-    ],
-)
+@pytest.mark.parametrize(("filter", "extra", "answer"), MEANINGS)
 def test_a_value_of_the_owners_is_compared_by_kind_and_value(
     filter: Filter, extra: dict, answer: bool
 ) -> None:
@@ -149,7 +110,7 @@ def test_a_mistake_in_json_is_named_with_its_place(facts: object, says: str) -> 
 
 def test_json_that_nests_too_deep_is_refused_and_not_followed() -> None:
     facts: dict = {"known": "a"}
-    for _ in range(900):
+    for _ in range(5000):
         facts = {"not": facts}
     with pytest.raises(FilterError, match="12 deep at most"):
         filter_from_json(facts)

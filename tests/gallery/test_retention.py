@@ -151,7 +151,12 @@ def test_a_damaged_policy_is_told(store: Store):
 
 
 def test_what_is_past_its_maximum_is_removed_and_counted(store: Store):
-    rows = [aged("a", 40), aged("b", 4, "lobby"), aged("c", 2, "lobby"), aged("d", 9, "lobby")]
+    rows = [
+        aged("a", 40, indexed=NOW),
+        aged("b", 4, "lobby"),
+        aged("c", 2, "lobby"),
+        aged("d", 9, "lobby"),
+    ]
     filled(store, *rows, Record("e", camera="lobby"), aged("f", 29))
     keep(store, policy(lobby=(1, 3), rest=(0, 30)))
     dry = expire(store, NOW, dry=True)

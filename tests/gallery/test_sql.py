@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
-from generated import NUMBERS, filters, records
+from generated import MEANINGS, NUMBERS, filters, records
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,18 @@ def test_sql_lets_through_the_rows_that_match_and_its_negation_the_others(
     assert answers == [where.matches(one) for one in some]
     assert found(database, ~where, some) == [not answer for answer in answers]
     database.close()
+
+
+@pytest.mark.parametrize(("filter", "extra", "answer"), MEANINGS)
+def test_a_value_of_the_owners_is_compared_as_elsewhere(
+    filter: Filter, extra: dict[str, Any], answer: bool
+) -> None:
+    assert check(filter, Record("x", extra=extra)) == [answer]
+
+
+def test_clocks_are_right_over_years_of_summer_times() -> None:
+    hours = [NOON + timedelta(hours=7 * n) for n in range(4000)]
+    check(TimeOfDay(time(22, 30), time(5), "Europe/Berlin"), *(Record("x", time=h) for h in hours))
 
 
 @settings(deadline=None)

@@ -200,14 +200,21 @@ def erase(  # noqa: PLR0913 - one parameter for each flag
     proof
         A .json file for the proof, which is printed as well.
     """
+    from tipr.gallery.erasure import ErasureError
     from tipr.gallery.erasure import erase as wipe
 
     opened, chosen = _opened(name), _chosen(tokens, where, zone, id)
-    report = wipe(opened.store, chosen, datetime.now(UTC), force, pictures=pictures)
+    failure = None
+    try:
+        report = wipe(opened.store, chosen, datetime.now(UTC), force, pictures=pictures)
+    except ErasureError as error:
+        report, failure = error.proof, error
     text = json.dumps(report.to_json(), indent=2)
     if proof is not None:
         put(proof, text + "\n")
     print(text)
+    if failure is not None:
+        raise failure
 
 
 @gallery_app.command

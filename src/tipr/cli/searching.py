@@ -136,12 +136,13 @@ def search(  # noqa: PLR0913 - one parameter for each flag
     ) as searcher:
         answer = searcher.find(wanted, wish, chosen, exact=exact)
         facts = {"query": description, "gallery": gallery,
-                 "model": searcher.embedder.fingerprint, **answer.to_json()}  # fmt: skip
+                 "model": searcher.embedder.fingerprint, **answer.to_json(),
+                 "hits": _best(answer, wish)}  # fmt: skip
         if shown.export is not None:
             from tipr.gallery.exporting import export, rows_of
 
             start = 1 + (wish.page - 1) * wish.size
-            head = {name: value for name, value in facts.items() if name != "groups"}
+            head = {name: facts[name] for name in facts.keys() - {"groups", "hits"}}
             written = export(
                 rows_of(answer.groups, start), shown.export, head, searcher.gallery.store
             )
@@ -194,6 +195,15 @@ def _print(answer: Answer, wish: Wish, gallery: str) -> None:
         print(f"{rank:3d}  {group.best.score:.3f}  {_shown(group, wish)}")
     if answer.more:
         print(f"more on --page {wish.page + 1}", file=sys.stderr)
+
+
+def _best(answer: Answer, wish: Wish) -> list[dict[str, Any]]:
+    """The best shot of each group, in short."""
+    return [
+        {"rank": rank, "score": group.best.score, "probability": group.probability,
+         "id": group.best.record.id, "path": group.best.record.path}
+        for rank, group in enumerate(answer.groups, 1 + (wish.page - 1) * wish.size)
+    ]  # fmt: skip
 
 
 def _nothing(answer: Answer, wish: Wish, gallery: str) -> str:

@@ -68,7 +68,7 @@ class Proof:
         return facts | told
 
 
-class ErasureError(Exception):
+class ErasureError(RuntimeError):
     """Something is left; `proof` says what and where."""
 
     def __init__(self, proof: Proof) -> None:

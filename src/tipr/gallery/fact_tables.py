@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tipr.gallery.editing import edited
 from tipr.gallery.facts import GIVEN, FactError, fact, json_or_text
+from tipr.gallery.record import Record
 
 NAMES = ("records.csv", "records.tsv", "records.jsonl")
 _Row = tuple[int, dict[str, Any]]  # the number of its line, its cells
@@ -47,6 +49,7 @@ def facts_by_name(table: Path, zone: str | None = None) -> dict[str, dict[str, A
                 raise FactError(f"{name} is in line {lines[name]} already; keep one of them")
             lines[name] = line
             kept = {column: fact(column, value, zone) for column, value in row.items()}
+            edited(Record(""), kept)
         except ValueError as error:
             raise FactError(f"{table}, line {line}: {error}") from None
         found[name] = {column: value for column, value in kept.items() if value is not None}

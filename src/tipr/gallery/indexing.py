@@ -9,34 +9,27 @@ the batch, not on the number of files.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from tipr.data.images import UnreadableImage, image_files, open_image
+from tipr.data.images import image_files
+from tipr.gallery.crops import Describe, File, Lot, decoded, described, embedded, hashed
 from tipr.gallery.filters import Among
 from tipr.gallery.gallery import EmbedderLike, Gallery
 from tipr.gallery.record import Record
 
 Progress = Callable[[int, int], None]
-Describe = Callable[[Path, str], Mapping[str, Any]]
 
-_DECODED = (768, 384)  # (height, width) kept at least: twice the largest usual input of an encoder
 _THREADS = max(2, min(8, os.cpu_count() or 2))
 _TIDY_EVERY = 200  # batches; many small commits slow a store down
-_QUALITY = 85  # of thumbnails
 
 
 @dataclass(frozen=True)
@@ -69,26 +62,23 @@ class Indexing:
             raise ValueError(f"thumbnails are 32 to 1024 pixels high, not {self.thumbnails}")
 
 
-@dataclass(frozen=True)
-class _File:
-    """One file: its record, or why it is left out."""
-
-    path: Path
-    record: Record | None = None
-    reason: str = ""
-
-
 @dataclass
-class _Tally:
+class Tally:
+    """The files settled so far."""
+
     total: int
     progress: Progress | None
     added: int = 0
     already: int = 0
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    lots: int = 0
 
     def tell(self) -> None:
         if self.progress is not None:
             self.progress(self.added + self.already + len(self.skipped), self.total)
+
+    def report(self, seconds: float) -> IndexReport:
+        return IndexReport(self.added, self.already, tuple(sorted(self.skipped)), seconds)
 
 
 def index_folders(
@@ -133,25 +123,22 @@ def index_files(
     how = how or Indexing()
     start = time.monotonic()
     gallery.check(embedder)
-    tally = _Tally(len(names), progress)
-    for number, files in enumerate(_new_files(gallery, names, how, tally), start=1):
-        _add(gallery, embedder, files, how, tally)
-        tally.tell()
-        if number % _TIDY_EVERY == 0:
-            gallery.store.maintain()
+    tally = Tally(len(names), progress)
+    for files in _new_files(gallery, names, how, tally):
+        lot = embedded(embedder, files, gallery.store.width, how.thumbnails)
+        keep(gallery, lot, tally)
     if tally.added:
         gallery.tidy(embedder)
     tally.tell()
-    skipped = tuple(sorted(tally.skipped))
-    return IndexReport(tally.added, tally.already, skipped, time.monotonic() - start)
+    return tally.report(time.monotonic() - start)
 
 
-_Opened = tuple[_File, Image.Image]
-_Waiting = deque[tuple[_File, Future[Image.Image | str]]]
+_Opened = tuple[File, Image.Image]
+_Waiting = deque[tuple[File, Future[Image.Image | str]]]
 
 
 def _new_files(
-    gallery: Gallery, names: Mapping[Path, str], how: Indexing, tally: _Tally
+    gallery: Gallery, names: Mapping[Path, str], how: Indexing, tally: Tally
 ) -> Iterator[list[_Opened]]:
     """Batches of decoded pictures that the gallery lacks; other files are counted on the way."""
     seen: set[str] = set()  # in this run: the store learns of them a batch later
@@ -160,8 +147,8 @@ def _new_files(
     opened: list[_Opened] = []
     try:
         for files in _described(pool, names, how):
-            for file in _lacking(gallery, files, seen, tally):
-                waiting.append((file, pool.submit(_decoded, file.path)))
+            for file in lacking(gallery, files, seen, tally):
+                waiting.append((file, pool.submit(decoded, file.path)))
             while len(waiting) > how.batch:
                 yield from _full(waiting, opened, how.batch, tally)
         while waiting:
@@ -173,7 +160,7 @@ def _new_files(
 
 
 def _full(
-    waiting: _Waiting, opened: list[_Opened], batch: int, tally: _Tally
+    waiting: _Waiting, opened: list[_Opened], batch: int, tally: Tally
 ) -> Iterator[list[_Opened]]:
     """Takes in the next picture; a batch, once it is full."""
     file, future = waiting.popleft()
@@ -190,10 +177,10 @@ def _full(
 
 def _described(
     pool: ThreadPoolExecutor, names: Mapping[Path, str], how: Indexing
-) -> Iterator[list[_File]]:
+) -> Iterator[list[File]]:
     """Chunks of files in their order, hashed by threads that stay a chunk in front."""
     rest = iter(names.items())
-    hashing: deque[Future[_File]] = deque()
+    hashing: deque[Future[File]] = deque()
     while True:
         for path, name in islice(rest, 2 * how.batch - len(hashing)):
             hashing.append(pool.submit(_identified, path, name, how.describe))
@@ -202,9 +189,9 @@ def _described(
         yield [hashing.popleft().result() for _ in range(min(how.batch, len(hashing)))]
 
 
-def _lacking(
-    gallery: Gallery, files: Sequence[_File], seen: set[str], tally: _Tally
-) -> Iterator[_File]:
+def lacking(
+    gallery: Gallery, files: Sequence[File], seen: set[str], tally: Tally
+) -> Iterator[File]:
     """The files whose picture the gallery has not; the record of one that was moved follows it."""
     ids = tuple(file.record.id for file in files if file.record is not None)
     known = {record.id: record for record in gallery.store.records(Among("id", ids))} if ids else {}
@@ -239,62 +226,17 @@ def _moved(before: Record, now: Record) -> Record:
     return replace(before, path=now.path, extra={**before.extra, **now.extra})
 
 
-def _identified(path: Path, name: str, describe: Describe) -> _File:
-    try:
-        str(path).encode()
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-        facts = dict(describe(path, name))
-        extra = {"name": name, **facts.pop("extra", {})}
-        return _File(path, Record(digest, str(path), extra, **facts))
-    except UnicodeEncodeError:
-        return _File(path, reason="its name is not valid UTF-8; rename it")
-    except OSError as error:
-        said = (error.strerror or str(error)).lower()
-        return _File(path, reason=f"cannot be opened: {said}")
-    except ValueError as error:
-        return _File(path, reason=str(error))
+def _identified(path: Path, name: str, describe: Describe) -> File:
+    return described(hashed(path), name, describe)
 
 
-def _decoded(path: Path) -> Image.Image | str:
-    try:
-        return open_image(path, at_least=_DECODED)
-    except UnreadableImage as error:
-        return error.reason
-
-
-def _add(
-    gallery: Gallery,
-    embedder: EmbedderLike,
-    files: Sequence[_Opened],
-    how: Indexing,
-    tally: _Tally,
-) -> None:
-    """Embeds and stores one batch; a picture whose vector is no direction is skipped by name."""
-    vectors = np.asarray(embedder.embed_images([picture for _, picture in files]), np.float32)
-    if vectors.shape != (len(files), gallery.store.width):
-        raise ValueError(
-            f"the model gave vectors {vectors.shape} for {len(files)} pictures; "
-            f"this gallery needs ({len(files)}, {gallery.store.width})"
-        )
-    usable = np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 1e-6)
-    now = datetime.now(UTC)
-    records, small = [], []
-    for (file, picture), good in zip(files, usable, strict=True):
-        if good and file.record is not None:
-            records.append(replace(file.record, indexed=now, model=embedder.fingerprint))
-            small.append(thumbnail(picture, how.thumbnails) if how.thumbnails else None)
-        else:
-            tally.skipped.append((file.path, "the model gave no usable vector for it"))
-    added = gallery.store.add(vectors[usable], records, small if how.thumbnails else None)
+def keep(gallery: Gallery, lot: Lot, tally: Tally) -> None:
+    """Adds what was embedded; it is safe once this returns."""
+    added = gallery.store.add(lot.vectors, lot.records, lot.thumbnails)
     tally.added += added
-    tally.already += len(records) - added
-
-
-def thumbnail(picture: Image.Image, height: int) -> bytes:
-    """A JPEG of at most this height."""
-    small = picture.copy()
-    small.thumbnail((2 * height, height))
-    data = io.BytesIO()
-    small.convert("RGB").save(data, "JPEG", quality=_QUALITY)
-    return data.getvalue()
+    tally.already += len(lot.records) - added
+    tally.skipped += lot.skipped
+    tally.lots += 1
+    tally.tell()
+    if tally.lots % _TIDY_EVERY == 0:
+        gallery.store.maintain()

@@ -9,7 +9,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +18,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from tipr.gallery.milvus_filters import among
-from tipr.gallery.milvus_rows import Row
+from tipr.gallery.milvus_rows import INDEX, Row
 from tipr.gallery.store import StoreError
 
 SECONDS = 60.0  # for one request, repeats included
 _PATIENCE = 3600.0  # seconds for work that grows with the collection: loading, indexing, compaction
+_INDEXED = 1024  # rows from which on Milvus indexes a segment
 _IDS = 1000  # of one request
 _PAGE = 1000  # rows read at once
 SESSION = {"consistency_level": "Session"}  # after a strong request, which waited for the others
@@ -116,35 +117,54 @@ class Client:
                 found[row["id"]] = row
         return found
 
-    def create(self, schemas: dict[str, Any], index: dict[str, Any]) -> None:
+    def create(self, schemas: dict[str, Any]) -> None:
         """Collections with an index on `vector`, ready to be searched."""
         for name, schema in schemas.items():
             self.ask("create_collection", name, schema=schema, consistency_level="Strong")
             chosen = self._client.prepare_index_params()
-            chosen.add_index("vector", metric_type="IP", **index)
+            chosen.add_index("vector", **INDEX)
             self.ask("create_index", name, chosen, sync=False)
             self.ask("load_collection", name, _async=True)
 
     def settle(self, collection: str) -> None:
         """Waits until the index covers every row that was flushed."""
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
+
+        def settled() -> bool:
             state = self.ask("describe_index", collection, "vector")
-            if state["state"] == "Finished" and not state["pending_index_rows"]:
-                return
-            time.sleep(0.1)
-        raise StoreError(
-            f"{self.address} has not finished the index of {collection} in an hour; nothing is "
-            "lost, run the same command again later"
-        )
+            return state["state"] == "Finished" and not state["pending_index_rows"]
+
+        self._wait(settled, f"finished the index of {collection}")
+
+    def use_index(self, collection: str) -> None:
+        """Waits until searches go through the index; before, they look at every row."""
+        self.ask("refresh_load", collection, timeout=_PATIENCE)
+
+        def used() -> bool:
+            segments = self.ask("list_loaded_segments", collection)
+            return all(one.index_name for one in segments if one.num_rows >= _INDEXED)
+
+        self._wait(used, f"loaded the index of {collection}")
 
     def compact(self, collection: str) -> None:
-        """Returns when the server has rewritten what it wants to rewrite."""
+        """Returns when the segments that held removed rows are rewritten without them."""
+        self.ask("flush", collection)
+        written = int(self.ask("get_collection_stats", collection)["row_count"])
+        if written == self.count(collection):
+            return
         job = self.ask("compact", collection)
+        self._wait(
+            lambda: self.ask("get_compaction_state", job) == "Completed", f"compacted {collection}"
+        )
+        self.settle(collection)
+
+    def _wait(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + _PATIENCE
-        while self.ask("get_compaction_state", job) != "Completed":
+        while not done():
             if time.monotonic() > end:
-                raise StoreError(f"{self.address} has not compacted {collection} in an hour")
+                raise StoreError(
+                    f"the Milvus server at {self.address} has not {what} in an hour; nothing is "
+                    "lost, run the same command again later"
+                )
             time.sleep(0.1)
 
     def load(self, collection: str) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 RECORD = [*TEXTS, "frame", *TIMES, "box", "extra"]
-LISTS = 1024  # that the index sorts the rows of a segment into; searching all of them is exact
+LISTS = 1024  # that the index sorts the rows of a segment into; looking at all of them is exact
+INDEX = {"index_type": "IVF_FLAT", "metric_type": "IP", "params": {"nlist": LISTS}}
 _LONGEST = 65_535  # bytes of a text, the most that Milvus takes
 _MOST = 1000  # rows of one request
 _HEAVIEST = 16_000_000  # bytes of one request; Milvus takes 64 MB
@@ -69,13 +70,13 @@ def row(record: Record) -> Row:
     what = f"record {record.id!r}"
     texts = {name: getattr(record, name) for name in TEXTS}
     texts["box"] = json.dumps(record.box) if record.box else ""
-    texts["extra"] = extra_text(record.extra)
     if record.frame is not None and not UNKNOWN < record.frame <= LARGEST:
         raise ValueError(f"the frame of {what} is too large a number: {record.frame}")
     try:
+        texts["extra"] = extra_text(record.extra)
         asked = facts(record.extra)
-    except OverflowError as error:
-        raise ValueError(f"extra of {what}: {error}") from None
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"the extra of {what} cannot be kept: {error}") from None
     texts["facts"] = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
     return {
         **{name: _checked(text, f"the {name} of {what}") for name, text in texts.items()},

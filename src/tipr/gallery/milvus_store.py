@@ -97,18 +97,10 @@ class MilvusStore:
                 f"there is no gallery {self._name} on {self._address}; index pictures into it: "
                 "tipr index PHOTOS --gallery ADDRESS --model MODEL"
             )
-        index = {"index_type": "IVF_FLAT", "params": {"nlist": LISTS}}
-        self._client.create(schemas(self._name, width), index)
+        self._client.create(schemas(self._name, width))
 
     def _opened(self) -> int:
         """The width, once all three collections can be searched."""
-        for collection in (self._name, self._notes, self._thumbnails):
-            if not self._client.ask("has_collection", collection):
-                raise StoreError(
-                    f"the gallery {self._name} on {self._address} is damaged: its collection "
-                    f"{collection} is gone; drop {self._name} and index the pictures again"
-                )
-            self._client.load(collection)
         fields = self._client.ask("describe_collection", self._name)["fields"]
         columns = {one["name"]: one["params"] for one in fields}
         lacking = {"vector", "number", "clock", "facts", *RECORD} - columns.keys()
@@ -117,6 +109,13 @@ class MilvusStore:
                 f"the collection {self._name} on {self._address} is no gallery of tipr: it lacks "
                 f"{', '.join(sorted(lacking))}; choose another name"
             )
+        for collection in (self._notes, self._thumbnails, self._name):
+            if not self._client.ask("has_collection", collection):
+                raise StoreError(
+                    f"the gallery {self._name} on {self._address} is damaged: its collection "
+                    f"{collection} is gone; drop {self._name} and index the pictures again"
+                )
+            self._client.load(collection)
         return int(columns["vector"]["dim"])
 
     def add(
@@ -267,6 +266,7 @@ class MilvusStore:
         if rows <= _EXACT:
             self._index = {}
         elif queries is not None:
+            self._client.use_index(self._name)
             ask = asking(self._client, self._name, "")
             self._index = {"rows": rows, **measured(ask, unit_rows(queries, self.width))}
         self.put_note(_INDEX_NOTE, json.dumps(self._index) if self._index else None)
@@ -280,9 +280,7 @@ class MilvusStore:
         Kafka as they are set): only then is it gone from the disks.
         """
         for collection in (self._name, self._thumbnails, self._notes):
-            self._client.ask("flush", collection)
             self._client.compact(collection)
-            self._client.settle(collection)
 
     def facts(self) -> dict[str, Any]:
         """`bytes` are those of the vectors alone; the server does not tell its files."""

@@ -44,7 +44,7 @@ class Needles:
             for place in places[self._are_keys(words[places])].tolist():
                 start = place * _KEY + shift
                 for at, needle in self._by_key.get(int(words[place]), ()):
-                    if data.startswith(needle, start - at) and start >= at:
+                    if data.startswith(needle, start - at):
                         there.add(needle)
         return there
 

@@ -23,11 +23,11 @@ _PART = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[^\W\d]\w*")
 _SHORT = r"[^/]+?"
 _NOT_IN_NAMES = ("id", "path", "indexed", "model", "extra", "box")
-_LETTERS = r"[^\W\d_]+"
 _DIRECTIVES = {
-    **dict.fromkeys("ymdHMSI", r"\d{2}"),
-    **dict.fromkeys("bBaAp", _LETTERS),
-    **{"Y": r"\d{4}", "j": r"\d{3}", "f": r"\d{1,6}", "z": r"(?:Z|[+-]\d{2}:?\d{2})", "%": "%"},
+    **{"Y": r"\d{4}", "y": r"\d{2}", "m": r"(?:0[1-9]|1[0-2])", "d": r"(?:0[1-9]|[12]\d|3[01])"},
+    **{"H": r"(?:[01]\d|2[0-3])", "M": r"[0-5]\d", "S": r"[0-5]\d", "I": r"(?:0[1-9]|1[0-2])"},
+    **{"j": r"\d{3}", "f": r"\d{1,6}", "z": r"(?:Z|[+-]\d{2}:?\d{2})", "%": "%"},
+    **dict.fromkeys("bBaAp", r"[^\W\d_]+"),
 }
 _DATES = ({"m", "d"}, {"b", "d"}, {"B", "d"}, {"j"})
 

@@ -74,12 +74,8 @@ def _of_column(filter: Among | Range | Known) -> Condition:
     there = f"{column} <> ''" if column in TEXTS else f"{column} IS NOT NULL"
     match filter:
         case Among(_, values):
-            known = [value for value in values if value != ""]
-            if not known:
-                return _FALSE
-            return f"({there} AND {column} IN (SELECT value FROM json_each(?)))", [
-                json.dumps(known)
-            ]
+            chosen = f"{column} IN (SELECT value FROM json_each(?))"
+            return f"({there} AND {chosen})", [json.dumps(values)]
         case Range(_, at_least, below):
             sides = [(f"{column} >= ?", at_least), (f"{column} < ?", below)]
             given = [(text, [_stored(side)]) for text, side in sides if side is not None]

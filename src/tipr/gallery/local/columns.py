@@ -46,7 +46,7 @@ class Columns:
         self._codes = {name: np.empty(0, np.int32) for name in _TEXTS}
         self._numbers = {name: np.empty(0, np.int64) for name in _NUMBERS}
         self._words: dict[str, dict[str, int]] = {name: {"": 0} for name in _TEXTS}
-        self._answers: dict[Filter, Slots] = {}
+        self._answers: dict[str, Slots] = {}
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.alive[: self.size]))
@@ -153,14 +153,15 @@ class Columns:
         return mask if high is None else mask & (column < high)
 
     def _asked(self, where: Filter, database: Database) -> Mask:
-        slots = self._answers.get(where)
+        key = json.dumps(where.to_json())  # Among("x", (1,)) == Among("x", (True,)) in Python
+        slots = self._answers.get(key)
         if slots is None:
             text, values = sql.condition(where, *self._span())
             rows = database.all(f"SELECT slot FROM rows WHERE {text}", values)
             slots = np.asarray([slot for (slot,) in rows if slot < self.size], np.int64)
             if len(self._answers) >= _ANSWERS:
                 self._answers.pop(next(iter(self._answers)))
-            self._answers[where] = slots
+            self._answers[key] = slots
         mask = np.zeros(self.size, bool)
         mask[slots] = True
         return mask

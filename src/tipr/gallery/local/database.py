@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tipr.gallery.record import Record, microseconds
+from tipr.gallery.sql import extra_text
 from tipr.gallery.store import StoreError
 
 WAITS = 60.0  # seconds for another writer
@@ -187,7 +188,7 @@ def columns(record: Record) -> tuple[Any, ...]:
     return (
         record.id, record.path, record.camera, record.time and microseconds(record.time),
         record.track, json.dumps(record.box) if record.box else None, record.frame, record.source,
-        record.indexed and microseconds(record.indexed), record.model, json.dumps(record.extra),
+        record.indexed and microseconds(record.indexed), record.model, extra_text(record.extra),
     )  # fmt: skip
 
 
