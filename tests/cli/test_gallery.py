@@ -40,7 +40,9 @@ def people(model: Path, tmp_path: Path, ran: Ran) -> Path:
     """Six crops of two cameras, an hour apart, with thumbnails."""
     folder = tmp_path / "crops"
     for number, top in enumerate(("red", "blue", "green", "red", "blue", "white")):
-        path = folder / ("lobby", "gate")[number % 2] / f"20261101_{12 + number}0000_{number // 2}.png"
+        path = (
+            folder / ("lobby", "gate")[number % 2] / f"20261101_{12 + number}0000_{number // 2}.png"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(top, ("black", "yellow")[number // 3]).save(path)
     pattern = "{camera}/{time:%Y%m%d_%H%M%S}_{track}.png"
@@ -54,7 +56,9 @@ def listed(ran: Ran, *words: object) -> list[dict]:
 
 
 def test_names_tell_camera_time_and_track(people: Path, ran: Ran):
-    first = listed(ran, people, "camera:lobby", "before:2026-11-01T12:30", "--zone", "Europe/Berlin")
+    first = listed(
+        ran, people, "camera:lobby", "before:2026-11-01T12:30", "--zone", "Europe/Berlin"
+    )
     assert [(row["camera"], row["time"], row["track"]) for row in first] == [
         ("lobby", "2026-11-01T11:00:00+00:00", "0")
     ]
@@ -67,7 +71,9 @@ def test_names_tell_camera_time_and_track(people: Path, ran: Ran):
 def test_filters_stand_in_the_sentence_beside_it_and_as_json(people: Path, ran: Ran):
     def found(*words: object) -> set[str]:
         answer = json.loads(ran("search", *words, "--gallery", people, "--json"))
-        return {Path(hit["path"]).parent.name + Path(hit["path"]).stem[8:11] for hit in answer["hits"]}
+        return {
+            Path(hit["path"]).parent.name + Path(hit["path"]).stem[8:11] for hit in answer["hits"]
+        }
 
     assert found("a red top camera:lobby") == {"lobby_12", "lobby_14", "lobby_16"}
     assert found("a red top", "-camera:lobby", "time:13:00-14:00", "--zone", "Europe/Berlin") == {
@@ -198,7 +204,21 @@ def test_a_gallery_is_indexed_anew_by_another_model(people: Path, ran: Ran, tmp_
 
 
 def test_a_small_gallery_cannot_be_calibrated_and_says_why(people: Path, ran: Ran):
-    with pytest.raises(ValueError, match="at least"):
+    with pytest.raises(ValueError, match="index more, then calibrate"):
         ran("calibrate", "--gallery", people)
     with pytest.raises(ValueError, match="calibrate it first"):
         ran("search", "red", "--at-least", "0.5", "--gallery", people)
+
+
+def test_a_table_beside_the_pictures_tells_of_them(model: Path, ran: Ran, tmp_path: Path):
+    for folder, camera in (("a", "gate"), ("b", "lobby")):
+        (tmp_path / folder).mkdir()
+        draw("red", {"a": "black", "b": "white"}[folder]).save(tmp_path / folder / "1.png")
+        table = f"path,camera,colour\n1.png,{camera},red\n2.png,{camera},\n"
+        (tmp_path / folder / "records.csv").write_text(table)
+    words = ("index", tmp_path / "a", tmp_path / "b", "--gallery", tmp_path / "g", "--model", model)
+    done = json.loads(ran(*words, "--json"))
+    assert (done["added"], done["skipped"], done["unused"]) == (2, [], ["2.png", "2.png"])
+    assert [row["camera"] for row in listed(ran, tmp_path / "g", "colour:red")] == ["gate", "lobby"]
+    ran(*words)
+    assert "the table tells of 2.png, which is not there" in ran.said

@@ -230,12 +230,15 @@ def _reusable() -> type[MilvusStore]:
 
     class Reusable(MilvusStore):
         def close(self) -> None:
+            free = _free.setdefault(self.width, [])
+            if self in free:
+                return
             for collection in (self._name, self._thumbnails, self._notes):
                 ids = [one["id"] for one in self._client.rows(collection, 'id != ""', ["id"])]
                 if ids:
                     self._client.ask("delete", collection, filter=among("id", ids))
             self._years, self._index = set(), {}
-            _free.setdefault(self.width, []).append(self)
+            free.append(self)
 
     return Reusable
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from coloured import ColourEmbedder
 
-from tipr.gallery import Gallery, GalleryError, Indexing, Record, Searcher, StaleGallery, index_folders
+from tipr.gallery import (
+    Gallery,
+    GalleryError,
+    Indexing,
+    Record,
+    Searcher,
+    StaleGallery,
+    index_folders,
+)
 from tipr.gallery.editing import edit
 from tipr.gallery.filters import Among
 from tipr.gallery.reindexing import DRAFT, reindex

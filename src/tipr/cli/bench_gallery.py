@@ -27,7 +27,8 @@ def bench_gallery(
     width
         Numbers in a vector.
     """
-    from tipr.bench.gallery import measure, table
+    from tipr.bench.gallery import measure
+    from tipr.bench.gallery_table import table
 
     facts = measure(rows or [100_000, 1_000_000], width, lambda s: print(s, file=sys.stderr))
     told(table(facts), into, facts if as_json else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from tipr.cli.options import Device, Flag, GalleryName, Json, Zone, shown, zone_here
 
 if TYPE_CHECKING:
-    from tipr.gallery.describing import Describer
+    from tipr.gallery.describing import ByFolder
     from tipr.gallery.indexing import Indexing, IndexReport
 
 
@@ -32,7 +33,7 @@ class Facts:
     names
         What the names say, as "{camera}/{time:%Y%m%d_%H%M%S}_{track}.jpg", or a preset (market).
     records
-        A table of path and facts: records.csv, .tsv or .jsonl.
+        A table of path and facts (.csv, .tsv, .jsonl); records.csv in a folder is read unasked.
     zone
         IANA zone of times that name none, as Europe/Berlin; the machine's own otherwise.
     thumbnails
@@ -46,14 +47,20 @@ class Facts:
     zone: Zone = ""
     thumbnails: int = 0
 
-    def describer(self) -> Describer:
-        from tipr.gallery.describing import describer
+    def described(self, folders: list[Path]) -> ByFolder:
+        from tipr.gallery.describing import described_folders
 
+        for folder in folders:
+            if not folder.is_dir():
+                raise ValueError(
+                    f"there is no folder {folder}; give the folder that holds the crops"
+                )
         given = {"camera": self.camera, "source": self.source}
         fixed = {name: value for name, value in given.items() if value}
-        return describer(fixed, self.names, self.records, self.zone or zone_here())
+        zone = self.zone or zone_here()
+        return described_folders(folders, fixed, self.names, self.records, zone)
 
-    def indexing(self, describe: Describer) -> Indexing:
+    def indexing(self, describe: ByFolder) -> Indexing:
         from tipr.gallery.indexing import Indexing
 
         return Indexing(describe=describe, thumbnails=self.thumbnails)
@@ -62,13 +69,15 @@ class Facts:
 NO_FACTS = Facts()
 
 
-def index(
+def index(  # noqa: PLR0913 - one parameter for each flag
     folders: list[Path],
     /,
     *,
     gallery: GalleryName,
     model: str = "shipped:small",
     facts: Facts = NO_FACTS,
+    workers: int = 0,
+    ray: str = "",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -80,19 +89,31 @@ def index(
         Folders of person crops, searched with all below them.
     model
         A run or bundle folder, or the name of a shipped model.
+    workers
+        Processes that embed (extra `ray`), each with the device; 0 is this process alone.
+    ray
+        Address of a Ray cluster on whose machines the workers run; they need the same folders.
     """
     from tipr.embedder import Embedder
     from tipr.gallery.gallery import Gallery
-    from tipr.gallery.indexing import index_folders
+    from tipr.gallery.indexing import files_of, index_files
+    from tipr.gallery.spreading import Workers, spread
 
-    describe = facts.describer()
+    describe = facts.described(folders)
     embedder = Embedder.load(model, device)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ValueError(f"there is no folder {folder}; give the folder that holds the crops")
     opened = Gallery.open_or_create(gallery, embedder)
     with tqdm(desc="index", unit="image", disable=None) as bar:
-        report = index_folders(opened, embedder, folders, shown(bar), facts.indexing(describe))
+        how, names = facts.indexing(describe), files_of(opened, folders)
+        if workers or ray:
+            crew = Workers(
+                load=partial(Embedder.load, embedder.source, device),
+                count=max(1, workers),
+                address=ray,
+                gpus=int(embedder.device.type == "cuda"),
+            )
+            report = spread(opened, embedder, names, crew, shown(bar), how)
+        else:
+            report = index_files(opened, embedder, names, shown(bar), how)
     unused = describe.unused()
     if as_json:
         print(json.dumps({**_told(report, gallery, len(opened)), "unused": unused}))
@@ -127,7 +148,7 @@ def watch(
     from tipr.gallery.gallery import Gallery
     from tipr.gallery.watching import watch_folders
 
-    describe = facts.describer()
+    describe = facts.described(folders)
     embedder = Embedder.load(model, device)
     opened = Gallery.open_or_create(gallery, embedder)
     how = facts.indexing(describe)

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from tipr.gallery.gallery import Gallery
 
 Out = Annotated[Path, Parameter(help="Folder to write to.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
@@ -38,6 +41,8 @@ Flag = Annotated[bool, Parameter(negative=())]
 GalleryName = Annotated[str, Parameter(
     help="The gallery: its folder, or milvus://HOST:PORT/NAME.",
 )]  # fmt: skip
+Token = Annotated[str, Parameter(allow_leading_hyphen=True)]  # -camera:lobby
+Where = Annotated[str, Parameter(name="--filter", help="A filter as JSON, beside the tokens.")]
 Zone = Annotated[str, Parameter(help="IANA zone of times without one, as Europe/Berlin.")]
 
 Rerank = Annotated[int, Parameter(
@@ -67,6 +72,12 @@ def written(text: str, into: str | None) -> None:
         from tipr.bench.pages import put
 
         put(into, text, command())
+
+
+def opened(name: str) -> Gallery:
+    from tipr.gallery.gallery import Gallery
+
+    return Gallery.open(name)
 
 
 def zone_here() -> str:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tipr.cli.options import Device, Flag, GalleryName, Json, LongTexts, Rerank, Zone, zone_here
+from tipr.cli.options import (
+    Device,
+    Flag,
+    GalleryName,
+    Json,
+    LongTexts,
+    Rerank,
+    Token,
+    Zone,
+    zone_here,
+)
 
 if TYPE_CHECKING:
     from tipr.embedder import Embedder
@@ -95,7 +105,7 @@ NO_EXAMPLES, TEN = Examples(), Shown()
 
 def search(  # noqa: PLR0913 - one parameter for each flag
     description: str = "",
-    *tokens: str,
+    *tokens: Token,
     gallery: GalleryName,
     where: Annotated[str, Parameter(name="--filter")] = "",
     zone: Zone = "",

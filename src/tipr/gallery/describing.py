@@ -6,13 +6,13 @@ pictures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tipr.gallery.editing import edited
-from tipr.gallery.fact_tables import facts_by_name
+from tipr.gallery.fact_tables import facts_by_name, table_in
 from tipr.gallery.facts import FactError, zone_of
 from tipr.gallery.patterns import Pattern, pattern
 from tipr.gallery.record import Record
@@ -67,3 +67,33 @@ def describer(
     edited(Record(""), fixed)
     read = pattern(names, zone) if names else None
     return Describer(fixed, read, facts_by_name(table, zone) if table else {})
+
+
+@dataclass(frozen=True)
+class ByFolder:
+    """The facts of files in several folders, each with its own describer."""
+
+    folders: Mapping[Path, Describer]
+
+    def __call__(self, path: Path, name: str) -> dict[str, Any]:
+        home = next(folder for folder in self.folders if path.is_relative_to(folder))
+        return self.folders[home](path, name)
+
+    def unused(self) -> list[str]:
+        return [name for one in self.folders.values() for name in one.unused()]
+
+
+def described_folders(
+    folders: Iterable[Path | str],
+    fixed: Mapping[str, Any] | None = None,
+    names: str = "",
+    table: Path | None = None,
+    zone: str | None = None,
+) -> ByFolder:
+    """`describer` for each folder; without a `table` the one that lies in a folder tells of it."""
+    return ByFolder(
+        {
+            Path(folder).absolute(): describer(fixed, names, table or table_in(folder), zone)
+            for folder in folders
+        }
+    )

@@ -1,4 +1,4 @@
-"""Does the index find what an exact scan finds? Asked with sentences, which lie off the pictures."""
+"""Does the index find what an exact scan finds? Asked with sentences, which lie off pictures."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from tipr.data.images import image_files
 from tipr.gallery.crops import Describe, File, Lot, decoded, described, embedded, hashed
+from tipr.gallery.fact_tables import NAMES as TABLES
 from tipr.gallery.filters import Among
 from tipr.gallery.gallery import EmbedderLike, Gallery
 from tipr.gallery.record import Record
@@ -105,7 +106,8 @@ def files_of(gallery: Gallery, folders: Sequence[Path | str]) -> dict[Path, str]
         for path in image_files(folder):
             if inside is None or not path.resolve().is_relative_to(inside):
                 name = path.relative_to(folder).as_posix()
-                names.setdefault(path.absolute(), name)
+                if name not in TABLES:
+                    names.setdefault(path.absolute(), name)
     if not names:
         listed = ", ".join(str(folder) for folder in folders)
         raise ValueError(f"there are no files in {listed}; give a folder that holds pictures")

@@ -211,7 +211,7 @@ def _feedback(understood: Understood, store: Store, strengths: Strengths) -> lis
     more, less = understood.more_like, understood.less_like
     if both := [id for id in more if id in less]:
         raise MeaningError(f"{both[0]} is marked as right and as wrong; leave one of them out")
-    known = store.known([*more, *less])
+    known = store.known([*more, *less]) if more or less else set()
     if lost := [id for id in (*more, *less) if id not in known]:
         raise MeaningError(f"there is no picture {lost[0]} in this gallery to be marked; give the "
                            "id of a hit, as a search in this gallery shows it")  # fmt: skip

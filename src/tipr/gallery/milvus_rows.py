@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 RECORD = [*TEXTS, "frame", *TIMES, "box", "extra"]
 LISTS = 1024  # that the index sorts the rows of a segment into; looking at all of them is exact
-INDEX = {"index_type": "IVF_FLAT", "metric_type": "IP", "params": {"nlist": LISTS}}
+INDEX: dict[str, Any] = {"index_type": "IVF_FLAT", "metric_type": "IP", "params": {"nlist": LISTS}}
 _LONGEST = 65_535  # bytes of a text, the most that Milvus takes
 _MOST = 1000  # rows of one request
 _HEAVIEST = 16_000_000  # bytes of one request; Milvus takes 64 MB

@@ -55,7 +55,8 @@ class Record:
             for name in ("time", "indexed")
         }
         box = facts.get("box")
-        return cls(**{**facts, **times, "box": tuple(box) if box else None})
+        given: dict[str, Any] = {**facts, **times, "box": tuple(box) if box else None}
+        return cls(**given)
 
 
 @dataclass(frozen=True)

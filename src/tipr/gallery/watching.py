@@ -59,7 +59,7 @@ def _watch() -> Callable[..., Iterator[set[tuple[int, str]]]]:
         raise ImportError(
             "watching folders needs the watchfiles package: pip install 'tipr[watch]'"
         ) from error
-    return watch  # ty: ignore[invalid-return-type]
+    return watch  # ty: ignore[invalid-explicit-return]
 
 
 def _there(gallery: Gallery, roots: Sequence[Path]) -> dict[Path, str]:

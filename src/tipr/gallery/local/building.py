@@ -1,11 +1,11 @@
-"""What is done to a local store now and then: coarse codes, measured; rows rewritten; traces."""
+"""What is done to a local store now and then: coarse codes, measured, and rows rewritten."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ _SENTENCES = 200  # to measure with
 _TAIL = 20_000  # rows without codes, which are read one by one, before the codes are extended
 _OUTGROWN = 4  # times the rows that the code book was made from
 _PAGE = 5000
-_CHUNK = 2**22
 
 
 def candidates(database: Database, k: int) -> int:
@@ -177,18 +176,3 @@ def moved(other: Path, folder: Path) -> None:
     point(folder, name)
     flushed(folder)
     shutil.rmtree(other, ignore_errors=True)
-
-
-def traces(folder: Path, needles: Sequence[bytes]) -> list[str]:
-    """The files below the folder in which any of the byte strings stands."""
-    overlap = max((len(needle) for needle in needles), default=1) - 1
-    found = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            before = b""
-            while chunk := file.read(_CHUNK):
-                if any(needle in before + chunk for needle in needles):
-                    found.append(str(path.relative_to(folder)))
-                    break
-                before = chunk[-overlap:] if overlap else b""
-    return found

@@ -76,7 +76,8 @@ class Codes:
         try:
             with draft.open("wb") as file:
                 np.save(file, self._centre)
-                faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
+                writer = faiss.PyCallbackIOWriter(file.write)  # ty: ignore[missing-attribute]
+                faiss.write_index(self._index, writer)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -91,7 +92,8 @@ class Codes:
         with path.open("rb") as file:
             try:
                 centre = np.load(file, allow_pickle=False)
-                index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
+                reader = faiss.PyCallbackIOReader(file.read)  # ty: ignore[missing-attribute]
+                index = faiss.read_index(reader)
             except (RuntimeError, EOFError) as error:
                 raise ValueError(f"{path} holds no codes") from error
         if not isinstance(index, faiss.IndexPQFastScan) or index.d - len(centre) not in (0, 1):

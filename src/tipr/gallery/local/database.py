@@ -122,7 +122,7 @@ class Database:
         """
         with self.named_errors("write"):
             if self.limited:
-                raise StoreError(_full(self.path, "or may not be written"))
+                raise StoreError(_full(self.path, ", or may not be written"))
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield still()
@@ -178,8 +178,8 @@ def _sentence(path: Path, verb: str, error: sqlite3.DatabaseError) -> str:
 
 def _full(path: Path, perhaps: str = "") -> str:
     return (
-        f"the disk that holds {path.parent.parent} is full{perhaps and ', '}{perhaps}; what was stored before is safe. "
-        "Free some space and run the same command again: it goes on where it stopped"
+        f"the disk that holds {path.parent.parent} is full{perhaps}; what was stored before is "
+        "safe. Free some space and run the same command again: it goes on where it stopped"
     )
 
 

@@ -6,8 +6,6 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from tipr.gallery.local.database import RECORD, columns, record
 from tipr.gallery.local.files import Generation
 from tipr.gallery.local.vectors import Slots, Vectors
@@ -36,17 +34,6 @@ def append(
             [(slot + place, jpeg) for place, jpeg in enumerate(thumbnails) if jpeg is not None],
         )
     now.database.put_state("next", slot + len(vectors))
-
-
-def near(some: Slots, chosen: Slots | None, coded: int, count: int) -> Slots:
-    """Candidates that the filter lets through, and the rows that have no codes yet."""
-    tail = np.arange(coded, count)
-    near = np.sort(np.concatenate([some, tail]))
-    if chosen is None:
-        return near
-    places = np.searchsorted(chosen, near)
-    places[places == len(chosen)] = 0
-    return near[chosen[places] == near]
 
 
 def known(now: Generation, ids: Sequence[str]) -> dict[str, int]:

@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tipr.gallery.filters import Filter
-from tipr.gallery.local import building, checking, rows, scan
+from tipr.gallery.local import building, checking, rows, searching
 from tipr.gallery.local.database import RECORD, columns, record
 from tipr.gallery.local.files import POINTER, Generation, current, dropped, flushed, point
+from tipr.gallery.local.searching import ranked
 from tipr.gallery.local.vectors import Slots, Vectors
+from tipr.gallery.needles import files_holding
 from tipr.gallery.record import Hit, Record
 from tipr.gallery.store import (
     StoreError,
@@ -34,8 +36,6 @@ from tipr.gallery.store import (
     unit_query,
     unit_rows,
 )
-
-_EXACT = 100_000  # rows that are scored one by one rather than through codes
 
 
 class LocalStore:
@@ -81,32 +81,13 @@ class LocalStore:
         check_k(k)
         units = unit_rows(queries, self.width)
         with self._reading() as now:
-            found = [scored for scored in self._found(now, units, k, where, exact)]
+            found = list(ranked(now, units, k, where, exact))
             slots = sorted({int(slot) for best, _ in found for slot in best})
             records = dict(zip(slots, rows.records(now, slots), strict=True))
         return [
             [Hit(float(score), records[int(slot)]) for slot, score in zip(*scored, strict=True)]
             for scored in found
         ]
-
-    def _found(
-        self, now: Generation, queries: Vectors, k: int, where: Filter | None, exact: bool
-    ) -> Iterator[scan.Scored]:
-        count = now.columns.size
-        whole = where is None and len(now.columns) == count
-        chosen = None if whole else now.columns.chosen(where, now.database)
-        many = count if chosen is None else len(chosen)
-        codes = now.coarse() if many > _EXACT and not exact else None
-        if codes is None:
-            yield from scan.best(now.file, count, chosen, queries, k)
-            return
-        wanted = building.candidates(now.database, k)
-        named = codes.candidates(queries, wanted * count // many)
-        for query, some in zip(queries, named, strict=True):
-            near = rows.near(some, chosen, codes.rows, count)
-            if len(near) < min(wanted, many):  # the filter goes against the query
-                near = chosen
-            yield from scan.best(now.file, count, near, query[None], k)
 
     def get(self, id: str) -> Record | None:
         with self._reading() as now:
@@ -211,7 +192,7 @@ class LocalStore:
             now.columns.save(now.columns_path)
         with self._writing() as now:
             dropped(self.folder, but=now.folder.name)  # what a compaction that was killed left
-        if queries is None or len(alive) <= _EXACT:
+        if queries is None or len(alive) <= searching.EXACT:
             return
         units = unit_rows(queries, self.width)
         facts = building.coded(now, count, alive, before, units)
@@ -257,7 +238,7 @@ class LocalStore:
 
     def traces(self, needles: Sequence[bytes]) -> list[str]:
         """The files of this store in which any of the byte strings stands."""
-        return building.traces(self.folder, needles)
+        return files_holding(self.folder, needles)
 
     def __len__(self) -> int:
         with self._reading() as now:
