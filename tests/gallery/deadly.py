@@ -1,4 +1,4 @@
-"""An embedder that takes its process with it, for tests of workers."""
+"""Embedders for tests of workers: they take their process with them, or note what they see."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ class Deadly(ColourEmbedder):
                 return
             self.word.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Noting(ColourEmbedder):
+    """Notes in a file how many pictures it is given at a time."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def embed_images(self, images: Iterable[Image.Image]) -> np.ndarray:
+        pictures = list(images)
+        with self.file.open("a") as file:
+            file.write(f"{len(pictures)} ")
+        return super().embed_images(pictures)
 
 
 def dead_on_arrival() -> ColourEmbedder:

@@ -155,6 +155,12 @@ def _shared() -> str:
     return "the Milvus server did not start in time"
 
 
+def milvus_files() -> Path:
+    """Where the shared server keeps the rows, in files that compaction rewrites."""
+    [folder] = _held
+    return folder / "data" / "insert_log"
+
+
 _held: dict[Path, int] = {}  # open files whose locks say that this process uses a server
 
 

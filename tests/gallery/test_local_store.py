@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -432,6 +433,18 @@ def test_a_filter_that_goes_against_the_query_loses_nothing(coded):
     query = np.ones(32)
     worst = tuple(hit.record.id for hit in far[-700:])
     where = Among("id", worst)
+    assert store.search(query, 10, where) == truth.search(query, 10, where)
+
+
+def test_rows_without_codes_do_not_stand_in_for_those_that_have_some(coded):
+    store, truth, queries = coded
+    more = np.random.default_rng(13).standard_normal((700, 32)) - 3
+    query = np.ones(32)
+    worst = truth.search(query, 4000)[-600:]
+    for changed in (store, truth):
+        changed.add(more, [Record(f"tail{n}", camera="x") for n in range(700)])
+        changed.update([replace(hit.record, camera="x") for hit in worst])
+    where = Among("camera", ("x",))
     assert store.search(query, 10, where) == truth.search(query, 10, where)
 
 

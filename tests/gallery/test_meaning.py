@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from bag import Bag, every_set, picture, unit
 
-from tipr.data.images import ImageTransform
 from tipr.gallery import MemoryStore, Record, Store
 from tipr.gallery.filters import Among
 from tipr.gallery.meaning import (
@@ -26,41 +22,7 @@ from tipr.gallery.meaning import (
     search,
 )
 
-THINGS = ("coat", "hat", "bag", "dress", "red", "blue")
 HOW = Strengths()
-
-
-class Bag:
-    """It sees and reads things, and a person in everything; pictures also have what none reads.
-
-    A picture's pixels say which things it shows. `faint` is how near sentences lie to one another.
-    """
-
-    fingerprint, source, width = "ba9ba9ba", "bag", len(THINGS) + 3
-    transform = ImageTransform((1, 6), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-
-    def __init__(self, faint: float = 1.0) -> None:
-        self.faint, self.read = faint, list[str]()
-
-    def embed_images(self, images: Iterable[Image.Image]) -> np.ndarray:
-        return unit([[*np.asarray(i.convert("L"))[0] / 255.0, 0.5, 1.0, 0.0] for i in images])
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        self.read += texts
-        told = unit([[*(float(t in text) for t in THINGS), 0.5, 0.0, 0.0] for text in texts])
-        return unit(self.faint * told + (1 - self.faint) * np.eye(self.width)[-1])
-
-    def unread(self, text: str) -> str | None:
-        return None
-
-
-def unit(rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows, np.float64)
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-
-
-def picture(*things: str) -> Image.Image:
-    return Image.fromarray(np.array([[255 * (t in things) for t in THINGS]], np.uint8))
 
 
 @pytest.fixture
@@ -70,12 +32,7 @@ def bag() -> Bag:
 
 @pytest.fixture
 def store(bag: Bag) -> MemoryStore:
-    """Every set of things is shown once, as `coat+hat`; `nothing` is the first."""
-    filled = MemoryStore(bag.width)
-    for number in range(2 ** len(THINGS)):
-        shown = [thing for place, thing in enumerate(THINGS) if number >> place & 1]
-        filled.add(bag.embed_images([picture(*shown)]), [Record("+".join(shown) or "nothing")])
-    return filled
+    return every_set(bag)
 
 
 def text(description: str, bag: Bag, store: Store) -> np.ndarray:
@@ -134,8 +91,9 @@ def test_many_denials_share_what_is_taken_away(bag: Bag, store: Store) -> None:
     coat, hat, lost = bag.embed_texts(["coat", "hat", "bag"]).astype(np.float64)
     expected = unit([coat - HOW.denied * (hat + lost) / 2])
     np.testing.assert_allclose(text("coat NOT (hat OR bag)", bag, store), expected, atol=1e-6)
-    weighted = unit([bag.embed_texts(["coat, red"])[0] - HOW.denied * hat])
-    np.testing.assert_allclose(text("coat AND red NOT hat", bag, store), weighted, atol=1e-6)
+    both, red = bag.embed_texts(["coat, red", "red"]).astype(np.float64)
+    heavy = unit([unit([both + HOW.emphasis * 8 * red])[0] - HOW.denied * hat])
+    np.testing.assert_allclose(text("coat AND red ^9 NOT hat", bag, store), heavy, atol=1e-6)
 
 
 def test_nothing_but_a_denial_is_taken_from_anybody(bag: Bag, store: Store) -> None:
@@ -295,48 +253,6 @@ def test_mistakes_name_what_is_wrong_and_say_what_to_do(
 
 
 def test_an_example_that_the_model_makes_nothing_of_is_refused(bag: Bag, store: Store) -> None:
-    bag.embed_images = lambda images: np.full((1, bag.width), np.nan, np.float32)  # ty: ignore
+    bag.embed_images = lambda images: np.full((1, bag.width), np.nan, np.float32)
     with pytest.raises(MeaningError, match="cannot make sense"):
         compiled(Wanted(images=(picture("hat"),)), bag, store)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        (Wanted(description="red coat ^2 AND backpack NOT hat OR blue dress"),
-         "red coat (weight 2) and backpack, not hat; or: blue dress"),
-        (Wanted(description="a man without a hat or a bag."), "a man, not a hat, not a bag"),
-        (Wanted(description="no hat"), "anybody, not hat"),
-        (Wanted(description="coat ^3"), "coat"),
-        (Wanted(description="coat NOT hat ^3"), "coat, not hat (weight 3)"),
-        (Wanted(description="coat", images=(picture(),), more_like=("hat", "bag"),
-                less_like=("red",)), "coat; near 1 example; like 2 hits, unlike 1 hit"),
-        (Wanted(images=(picture(), picture())), "near 2 examples"),
-        (Wanted(less_like=("red",)), "unlike 1 hit"),
-    ],
-)  # fmt: skip
-def test_the_query_is_told_in_words(wanted: Wanted, expected: str, bag: Bag, store: Store) -> None:
-    assert compiled(wanted, bag, store).understood.words() == expected
-
-
-def test_the_query_is_told_as_json_and_as_the_texts_that_are_read(bag: Bag, store: Store) -> None:
-    wanted = Wanted(description="red AND coat NOT hat ^2 OR no hat", less_like=("hat",))
-    understood = compiled(wanted, bag, store).understood
-    assert understood.texts == ("red, coat", "hat")
-    assert not understood.is_text
-    assert compiled(Wanted(description="no hat"), bag, store).understood.is_text
-    assert not compiled(Wanted(images=(picture(),)), bag, store).understood.is_text
-    assert json.loads(json.dumps(understood.to_json())) == {
-        "alternatives": [
-            [{"text": "red", "weight": 1.0, "negated": False},
-             {"text": "coat", "weight": 1.0, "negated": False},
-             {"text": "hat", "weight": 2.0, "negated": True}],
-            [{"text": "hat", "weight": 1.0, "negated": True}],
-        ],
-        "examples": 0, "more_like": [], "less_like": ["hat"],
-    }  # fmt: skip
-
-
-def test_understanding_a_query_needs_no_torch() -> None:
-    check = "import sys, tipr.gallery.meaning; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], timeout=60).returncode == 0

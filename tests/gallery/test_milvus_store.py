@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
+from datetime import time as clock
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ import pytest
 from generated import filters, records
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from milvus_server import MilvusServer, empty_store, milvus_uri
+from milvus_server import MilvusServer, empty_store, milvus_files, milvus_uri
 from numpy.typing import NDArray
 
 from tipr.gallery import MemoryStore, Record, StoreError
@@ -106,7 +109,7 @@ def test_thousands_of_alternatives_are_no_trouble(store: MilvusStore):
 
 
 def test_a_time_of_day_finds_rows_of_years_that_another_store_added(store: MilvusStore):
-    evening = TimeOfDay(time(18), time(20), "Europe/Berlin")
+    evening = TimeOfDay(clock(18), clock(20), "Europe/Berlin")
     assert store.ids(evening) == []
     other = MilvusStore(address(store))
     for year in (1999, 2026, 2012):  # 18:30 in winter, 19:30 in summer
@@ -290,14 +293,27 @@ def test_two_that_add_the_same_rows_at_once_keep_each_once(store: MilvusStore):
         one.close()
 
 
-def test_what_was_removed_is_not_there_after_compaction_either(store: MilvusStore):
-    store.add(np.eye(2), [Record("a", camera="x"), Record("b", camera="x")], [b"small", b"small"])
+def test_what_was_removed_is_in_no_file_of_rows_after_compaction(store: MilvusStore):
+    name = f"needle {uuid.uuid4().hex}"
+
+    def files() -> list[Path]:
+        return [
+            path
+            for path in milvus_files().rglob("*")
+            if path.is_file() and name.encode() in path.read_bytes()
+        ]
+
+    store.add(np.eye(2), [Record("a", source=name), Record("b", camera="x")], [b"a", b"b"])
     store.maintain()
+    assert len(files()) == 1
     assert store.remove(["a", "a", "nobody"]) == 1
     store.compact()
-    assert store.ids(Among("camera", ("x",))) == ["b"]
-    assert store.thumbnail("a") is None
-    assert store._client.ask("get_collection_stats", store._name)["row_count"] == 1
+    assert store.ids(Among("camera", ("x",))) == store.ids() == ["b"]
+    assert (store.thumbnail("a"), store.thumbnail("b")) == (None, b"b")
+    end = time.monotonic() + 30
+    while files() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert files() == []
 
 
 # Addresses and trouble
@@ -326,6 +342,12 @@ def test_an_address_may_have_credentials_a_port_and_encryption():
     assert (read.user, read.password) == ("a@b", "p:w")
     assert "p:w" not in repr(read) + str(read)
     assert Address.read("milvus://host/people").port == 19530
+
+
+def test_without_the_client_package_it_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(StoreError, match=r"pip install 'tipr\[milvus\]'"):
+        MilvusStore("milvus://127.0.0.1/people")
 
 
 def test_a_server_that_does_not_answer_is_named():

@@ -160,13 +160,11 @@ def _timings(
     rows = made.pictures
 
     def scanned(query: Any, k: int) -> NDArray[np.int64]:
-        scores = rows @ query
-        return np.argpartition(scores, len(scores) - k)[-k:]
+        return _top(rows @ query, k)
 
     def narrowed(narrow: Narrow, query: Any, k: int) -> NDArray[np.int64]:
         chosen = np.flatnonzero(narrow.mask(made.camera, seconds))
-        scores = rows[chosen] @ query
-        return chosen[np.argpartition(scores, len(scores) - k)[-k:]]
+        return chosen[_top(rows[chosen] @ query, k)]
 
     for k in (10, 100):
         told(f"searching for {k}")
@@ -183,6 +181,12 @@ def _timings(
     yield _together(store, rows, asked[:_MANY])
 
 
+def _top(scores: Any, k: int) -> NDArray[np.int64]:
+    return (
+        np.argpartition(scores, len(scores) - k)[-k:] if len(scores) > k else np.arange(len(scores))
+    )
+
+
 def _compared(
     what: str, asked: Any, search: Callable[[Any], Any], scan: Callable[[Any], Any]
 ) -> Timing:
@@ -195,7 +199,8 @@ def _compared(
         true = scan(query)
         theirs.append(time.perf_counter() - middle)
         ours.append(middle - start)
-        recall.append(len({int(h.record.id, 16) for h in hits} & set(true.tolist())) / len(true))
+        shared = {int(hit.record.id, 16) for hit in hits} & set(true.tolist())
+        recall.append(len(shared) / len(true) if len(true) else 1.0)
     return Timing(what=what, p50=1000 * float(np.median(ours)),
                   p95=1000 * float(np.percentile(ours, 95)), scan=1000 * float(np.median(theirs)),
                   recall=float(np.mean(recall)))  # fmt: skip

@@ -58,7 +58,7 @@ class Strengths:
     """
 
     emphasis: float = 0.25  # from 0.5 on the other clauses are lost, and soon this one too
-    denied: float = 0.75  # takes away most of what is denied before what is wanted is lost, from 1
+    denied: float = 0.75  # from 1 on what is wanted is lost with what is denied
     denied_alone: float = 1.0  # takes away all that "a person" has in common with what is denied
     example: float = 1.0  # both are heard; from 2 on the sentence hardly is
     more: float = 2.0  # right hits fit the sentence already, so they may outweigh it

@@ -24,7 +24,6 @@ from tipr.gallery.store import StoreError
 SECONDS = 60.0  # for one request, repeats included
 _PATIENCE = 3600.0  # seconds for work that grows with the collection: loading, indexing, compaction
 _INDEXED = 1024  # rows from which on Milvus indexes a segment
-_IDS = 1000  # of one request
 _PAGE = 1000  # rows read at once
 SESSION = {"consistency_level": "Session"}  # after a strong request, which waited for the others
 _NAME = re.compile(r"(?!.*_(notes|thumbnails)$)[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -77,7 +76,12 @@ class Client:
     """A connection; every error is a StoreError that names the server."""
 
     def __init__(self, address: Address) -> None:
-        import pymilvus  # with pandas in it, so only when a server is asked
+        try:
+            import pymilvus  # with pandas in it, so only when a server is asked
+        except ModuleNotFoundError:
+            raise StoreError(
+                "galleries on a Milvus server need pymilvus: pip install 'tipr[milvus]'"
+            ) from None
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints what it also raises
         self.address = address
@@ -112,7 +116,7 @@ class Client:
     ) -> dict[str, Row]:
         """By id, those that are there; `named` as for `rows`."""
         found: dict[str, Row] = {}
-        for some in pieces(list(dict.fromkeys(ids)), _IDS):
+        for some in pieces(list(dict.fromkeys(ids))):
             for row in self.rows(collection, among("id", some), ["id", *columns], **named):
                 found[row["id"]] = row
         return found
@@ -136,7 +140,9 @@ class Client:
         self._wait(settled, f"finished the index of {collection}")
 
     def use_index(self, collection: str) -> None:
-        """Waits until searches go through the index; before, they look at every row."""
+        """Waits until every row is indexed and searches go through the index."""
+        self.ask("flush", collection)
+        self.settle(collection)
         self.ask("refresh_load", collection, timeout=_PATIENCE)
 
         def used() -> bool:
@@ -233,5 +239,5 @@ def walked(client: Client, collection: str, where: str, columns: Sequence[str]) 
             yield from sorted(rows, key=lambda row: (row["number"], row["id"]))
 
 
-def pieces(values: Any, size: int) -> Iterator[Any]:
+def pieces(values: Any, size: int = 1000) -> Iterator[Any]:
     return (values[start : start + size] for start in range(0, len(values), size))

@@ -6,9 +6,10 @@ a filter look at every row that it lets through, others at every row too until `
 that fewer lists of the index do. The engine's scores choose candidates; their order is settled in
 float64 with the vectors themselves, as in `MemoryStore`.
 
-The server must run with `queryNode.segcore.interimIndex.enableIndex: false`: otherwise it searches
-new rows through a coarse index of its own that nothing can pass by, and loses a third of them.
-Whether a write also survives the loss of power is for the server's message log and object store.
+The server must run with `queryNode.segcore.interimIndex.enableIndex: false`. Otherwise, until
+`maintain`, it searches new rows through a coarse index of its own that nothing can pass by: of the
+true results it found 0.87 without a filter and 0.07 with one that lets 0.1 % through. Whether a
+write survives the loss of power is for the server's message log and object store.
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ from tipr.gallery.store import (
 
 _EXACT = 200_000  # rows that are all looked at, whatever was measured
 _QUERIES = 64  # whose results are fetched together
-_PAGE = 1000  # rows changed at once
 _INDEX_NOTE, _YEAR = "tipr/index", "tipr/year/"
 
 
@@ -232,7 +232,7 @@ class MilvusStore:
         check_ids(records)
         changed = [(one, row(one)) for one in records]
         count = 0
-        for some in pieces(changed, _PAGE):
+        for some in pieces(changed):
             ids = [one.id for one, _ in some]
             there = self._client.rows_of(self._name, ids, ["vector", "number"])
             rows = [{**new, **there[one.id]} for one, new in some if one.id in there]
@@ -242,7 +242,7 @@ class MilvusStore:
 
     def remove(self, ids: Sequence[str]) -> int:
         there = self.known(ids)
-        for some in pieces(list(ids), _PAGE):
+        for some in pieces(list(ids)):
             chosen = among("id", some)  # thumbnails first: what is stopped here can be repeated
             self._client.ask("delete", self._thumbnails, filter=chosen)
             self._client.ask("delete", self._name, filter=chosen)
@@ -260,13 +260,11 @@ class MilvusStore:
 
     def maintain(self, queries: ArrayLike | None = None) -> None:
         """Has what was added indexed; measures how much of the index must be looked at."""
-        self._client.ask("flush", self._name)
-        self._client.settle(self._name)
+        self._client.use_index(self._name)
         rows = len(self)
         if rows <= _EXACT:
             self._index = {}
         elif queries is not None:
-            self._client.use_index(self._name)
             ask = asking(self._client, self._name, "")
             self._index = {"rows": rows, **measured(ask, unit_rows(queries, self.width))}
         self.put_note(_INDEX_NOTE, json.dumps(self._index) if self._index else None)
@@ -284,8 +282,7 @@ class MilvusStore:
 
     def facts(self) -> dict[str, Any]:
         """`bytes` are those of the vectors alone; the server does not tell its files."""
-        replicas = self._client.ask("describe_replica", self._name)
-        rows = len(self)
+        rows, replicas = len(self), self._client.ask("describe_replica", self._name)
         return {
             "engine": "milvus",
             "version": self._client.ask("get_server_version"),

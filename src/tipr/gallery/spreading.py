@@ -13,18 +13,17 @@ place, and the same tipr. A Ray cluster runs whatever it is sent: keep strangers
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Literal
 
+from tipr.gallery.cluster import joined
 from tipr.gallery.crops import File, Lot, decoded, described, embedded, hashed
 from tipr.gallery.gallery import EmbedderLike, Gallery
 from tipr.gallery.indexing import Indexing, IndexReport, Progress, Tally, keep, lacking
@@ -78,7 +77,7 @@ def spread(
     gallery.check(embedder)
     tally = Tally(len(names), progress)
     job = _Job(gallery, names, how or Indexing(), tally)
-    with _cluster(workers) as ray:
+    with joined(workers.address, workers.count, workers.gpus) as ray:
         crew = _Crew(ray, workers, job)
         try:
             crew.run()
@@ -251,52 +250,3 @@ class _Crew:
         if task is not None:
             self._job.lost(task)
         self._hire()
-
-
-@contextmanager
-def _cluster(workers: Workers) -> Generator[Any]:
-    """Ray, joined to a cluster; one that is in use in this process already is left as it is."""
-    ray = _ray()
-    ours = not ray.is_initialized()
-    if ours:
-        _join(ray, workers)
-    try:
-        _check_size(ray.cluster_resources(), workers)
-        yield ray
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _join(ray: Any, workers: Workers) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    if not workers.address:
-        ray.init("local", num_cpus=workers.count, include_dashboard=False, **quiet)
-        return
-    try:
-        ray.init(workers.address, **quiet)
-    except ConnectionError as error:
-        raise ConnectionError(
-            f"no Ray cluster answers at {workers.address}; start one there: ray start --head"
-        ) from error
-
-
-def _ray() -> Any:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # the deaths of workers, on stdout
-    try:
-        import ray
-    except ImportError as error:
-        raise ImportError(
-            "several workers need the ray package: pip install 'tipr[ray]'"
-        ) from error
-    return ray
-
-
-def _check_size(there: Mapping[str, float], workers: Workers) -> None:
-    for what, each in (("CPU", 1), ("GPU", workers.gpus)):
-        if there.get(what, 0) < each * workers.count:
-            raise ValueError(
-                f"{workers.count} workers need {each * workers.count:g} {what}s, the Ray cluster "
-                f"has {there.get(what, 0):g}; ask for fewer workers"
-            )

@@ -10,6 +10,8 @@ How many candidates are enough is measured with sentences.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,8 @@ class Codes:
         step = max(1, len(alive) // _SAMPLE)
         sample = vectors[alive[::step][:_SAMPLE]]
         codes = cls(index, sample.mean(axis=0))
-        index.train(codes._centred(sample))
+        with _one_thread():
+            index.train(codes._centred(sample))
         codes.extend(vectors)
         return codes
 
@@ -56,7 +59,8 @@ class Codes:
     def candidates(self, queries: Vectors, count: int) -> list[Slots]:
         """For each query (D,) the slots of the `count` best by their codes."""
         padded = self._padded(np.ascontiguousarray(queries, np.float32))
-        _, slots = self._index.search(padded, min(count, self.rows))
+        with _one_thread() if len(padded) < 4 else nullcontext():
+            _, slots = self._index.search(padded, min(count, self.rows))
         return [row[row >= 0] for row in slots]
 
     def _centred(self, vectors: Vectors) -> Vectors:
@@ -99,3 +103,17 @@ class Codes:
         if not isinstance(index, faiss.IndexPQFastScan) or index.d - len(centre) not in (0, 1):
             raise ValueError(f"{path} holds no codes of this kind")
         return cls(index, centre)
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """For work in small steps: threads that wait for each other at every step cost more, and on a
+    busy machine many times more, than they bring."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Slots = NDArray[np.int64]
 
-_KEPT = 256 * 2**20  # bytes read through the map before its pages are let go
+_KEPT = 0.4  # of the file may be in this process's memory before the pages are let go
+_STATM = Path("/proc/self/statm")
+_LEAST = 256 * 2**20  # bytes that are always worth keeping
 
 
 class VectorFile:
@@ -62,11 +64,15 @@ class VectorFile:
         os.fsync(self._file)
 
     def was_read(self, rows: int) -> None:
-        """Lets go of the mapped pages once enough rows went by; the system may keep them cached."""
+        """Lets go of mapped pages once they add up; the system may keep them cached for all."""
         self._read += rows * self._row
-        if self._map is not None and self._read > _KEPT and hasattr(self._map, "madvise"):
+        kept = max(_LEAST, _KEPT * len(self._rows) * self._row)
+        if self._map is None or self._read <= kept or not hasattr(self._map, "madvise"):
+            return
+        shared = _shared_bytes()
+        if shared is None or shared > kept:
             self._map.madvise(mmap.MADV_DONTNEED)
-            self._read = 0
+        self._read = 0 if shared is None or shared > kept else shared
 
     @property
     def bytes(self) -> int:
@@ -76,3 +82,11 @@ class VectorFile:
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
+
+
+def _shared_bytes() -> int | None:
+    """Of this process's memory, what files lie behind; None where the system does not tell."""
+    try:
+        return int(_STATM.read_text().split()[2]) * mmap.PAGESIZE
+    except (OSError, IndexError, ValueError):
+        return None
