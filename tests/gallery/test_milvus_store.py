@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tipr.gallery import MemoryStore, Record, StoreError
 from tipr.gallery.filters import Among, AnyOf, Filter, Range, TimeOfDay
 
-pytest.importorskip("pymilvus", reason="needs the package pymilvus")
+pymilvus = pytest.importorskip("pymilvus", reason="needs the package pymilvus")
 
 from tipr.gallery import milvus_client, milvus_search, milvus_store
 from tipr.gallery.milvus_client import Address
@@ -356,6 +356,20 @@ def test_a_server_that_does_not_answer_is_named():
         port = taken.getsockname()[1]
         with pytest.raises(StoreError, match=f"127.0.0.1:{port} does not answer; start it"):
             MilvusStore.there(f"milvus://127.0.0.1:{port}/people")
+
+
+def test_a_segment_that_changes_hands_is_waited_for(store: MilvusStore, monkeypatch):
+    answers = [pymilvus.MilvusException(message="channel not available[channel=x]")] * 2
+
+    def busy(*arguments: object, **named: object) -> None:
+        if answers:
+            raise answers.pop()
+        monkeypatch.undo()
+        return store._client._client.query(*arguments, **named)
+
+    monkeypatch.setattr(store._client._client, "query", busy)
+    assert len(store) == 0
+    assert answers == []
 
 
 def test_what_is_no_milvus_server_is_told_in_words(monkeypatch):

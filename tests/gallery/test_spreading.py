@@ -243,6 +243,18 @@ def test_a_machine_without_the_folder_is_named(cluster, gallery, embedder, photo
     assert workers_are_gone(), held
 
 
+def test_a_folder_that_may_not_be_entered_is_no_missing_one(embedder, tmp_path, monkeypatch):
+    def locked(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    worker = spreading._Worker()
+    worker.load(ColourEmbedder, embedder.fingerprint, Indexing())
+    monkeypatch.setattr(Path, "exists", locked)
+    (file,), lost, _ = worker.hashed([spreading.File(tmp_path)])
+    assert file.reason.startswith("cannot be opened")
+    assert lost is None
+
+
 def workers_are_gone() -> bool:
     """Also where somebody still looks at the error."""
     import ray

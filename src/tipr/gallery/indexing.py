@@ -204,7 +204,7 @@ def lacking(
         elif file.record.id in known:
             tally.already += 1
             before = moved.get(file.record.id, known[file.record.id])
-            if before.path != file.record.path and _is_gone(before.path):
+            if before.path != file.record.path and is_gone(before.path):
                 moved[before.id] = _moved(before, file.record)
         elif file.record.id in seen:
             tally.already += 1
@@ -216,7 +216,7 @@ def lacking(
     tally.tell()
 
 
-def _is_gone(path: str) -> bool:
+def is_gone(path: str) -> bool:
     """Whether there is surely nothing; a place that may not be looked into is not gone."""
     try:
         return bool(path) and not Path(path).exists()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +29,7 @@ _PAGE = 1000  # rows read at once
 SESSION = {"consistency_level": "Session"}  # after a strong request, which waited for the others
 _NAME = re.compile(r"(?!.*_(notes|thumbnails)$)[A-Za-z_][A-Za-z0-9_]{0,199}")
 _REFUSED = ("illegal connection params", "auth check", "unauthenticated", "permission")
+_PASSING = ("channel not available", "no available shard")  # segments change hands
 _EXAMPLE = "write it as milvus://host:19530/NAME or milvus://user:password@host:19530/NAME"
 
 
@@ -96,8 +98,17 @@ class Client:
 
     def ask(self, verb: str, *arguments: Any, **named: Any) -> Any:
         """One request of MilvusClient, by the name of its method."""
-        with self._named_errors(verb.replace("_", " ")):
-            return getattr(self._client, verb)(*arguments, **{"timeout": SECONDS, **named})
+        request = partial(getattr(self._client, verb), *arguments, **{"timeout": SECONDS, **named})
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                with self._named_errors(verb.replace("_", " ")):
+                    return request()
+            except StoreError as error:
+                passing = any(sign in str(error) for sign in _PASSING)
+                if not passing or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def rows(self, collection: str, where: str, columns: Sequence[str], **named: Any) -> list[Row]:
         """All of them, with columns `id` and those asked, and vectors as arrays."""
@@ -161,7 +172,7 @@ class Client:
         self._wait(
             lambda: self.ask("get_compaction_state", job) == "Completed", f"compacted {collection}"
         )
-        self.settle(collection)
+        self.use_index(collection)
 
     def _wait(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + _PATIENCE

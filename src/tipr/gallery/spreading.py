@@ -26,7 +26,7 @@ from typing import Any, Literal
 from tipr.gallery.cluster import joined
 from tipr.gallery.crops import File, Lot, decoded, described, embedded, hashed
 from tipr.gallery.gallery import EmbedderLike, Gallery
-from tipr.gallery.indexing import Indexing, IndexReport, Progress, Tally, keep, lacking
+from tipr.gallery.indexing import Indexing, IndexReport, Progress, Tally, is_gone, keep, lacking
 
 _BATCHES = 4  # in a chunk
 _TRIES = 2  # of a chunk, before it is cut, and of a file, before it is skipped
@@ -118,7 +118,7 @@ class _Worker:
     def hashed(self, files: Sequence[File]) -> tuple[list[File], Path | None, str]:
         """The files with their ids, the first one that is not there, and what machine this is."""
         found = list(self._pool.map(hashed, [file.path for file in files]))
-        lost = (file.path for file in found if file.record is None and not file.path.exists())
+        lost = (file.path for file in found if file.record is None and is_gone(str(file.path)))
         return found, next(lost, None), gethostname()
 
     def embedded(self, files: Sequence[File]) -> list[Lot]:
@@ -171,7 +171,7 @@ class _Job:
 
     def _ask(self, found: list[File], lost: Path | None, machine: str) -> None:
         """The pictures that the gallery lacks are embedded next."""
-        if lost is not None and lost.exists():
+        if lost is not None and not is_gone(str(lost)):
             raise ValueError(
                 f"machine {machine} has no {lost}, which is here; all machines need the folders "
                 "at the same place. What was done is kept: run it again"
