@@ -69,11 +69,11 @@ def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, p
 
 def test_a_moved_picture_keeps_what_else_is_known_of_it(gallery, embedder, photos: Path):
     index_folders(gallery, embedder, [photos / "cam0"])
-    first = list(gallery.store.records())[0]
+    first = next(iter(gallery.store.records()))
     gallery.store.update([Record(first.id, first.path, {**first.extra, "camera": 3})])
     (photos / "cam0/0.png").rename(photos / "cam0/9.png")
     index_folders(gallery, embedder, [photos / "cam0"])
-    assert list(gallery.store.records())[0].extra == {"name": "9.png", "camera": 3}
+    assert next(iter(gallery.store.records())).extra == {"name": "9.png", "camera": 3}
 
 
 def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, photos, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, ph
     monkeypatch.setattr(Path, "exists", locked)
     report = index_folders(gallery, embedder, [photos / "door"])
     assert (report.added, report.already) == (0, 3)
-    assert list(gallery.store.records())[0].path == str(photos / "cam0/0.png")
+    assert next(iter(gallery.store.records())).path == str(photos / "cam0/0.png")
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_indexed(gallery, embedder, photos: Path):
