@@ -211,3 +211,12 @@ def test_what_a_sentence_denies_is_taken_out_of_it(
 )  # fmt: skip
 def test_a_sentence_that_denies_nothing_stays_as_it_is(sentence: str) -> None:
     assert affirmed(sentence) == (sentence, ())
+
+
+def test_not_before_a_plain_clause_leaves_what_the_clause_itself_denies_denied():
+    told = alternatives("red coat NOT a hat, without a bag")
+    assert [(c.text, c.negated) for c in told[0]] == [
+        ("red coat", False), ("a hat", True), ("a bag", True)
+    ]  # fmt: skip
+    assert len(told) == 1
+    assert alternatives("NOT without a hat") == alternatives("a hat")

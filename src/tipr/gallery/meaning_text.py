@@ -5,8 +5,9 @@
     "ROCK AND ROLL" on the shirt
 
 A description is read into alternatives, one of which has to hold; each is clauses that all hold.
-NOT goes inwards: NOT (a OR b) is NOT a AND NOT b. What stands in quotes is taken as it is written;
-from other clauses what they deny in plain English becomes a clause of its own.
+NOT goes inwards: NOT (a OR b) is NOT a AND NOT b, and "NOT hat, without a bag" is without either.
+What stands in quotes is taken as it is written; from other clauses what they deny in plain English
+becomes a clause of its own.
 """
 
 from __future__ import annotations
@@ -109,9 +110,16 @@ class _Reader:
             found = self._weighted(self._group())
         elif self.token.kind in ("word", "quoted"):
             found = self._weighted(self._clause())
+            if denials % 2 and not all(clause.negated for every in found for clause in every):
+                return self._all_denied(found)
         else:
             raise self._error(f"a clause is missing before {self._told(self.token)}")
         return self._denied(found) if denials % 2 else found
+
+    @staticmethod
+    def _all_denied(found: Alternatives) -> Alternatives:
+        """NOT before a plain clause: "NOT a hat, without a bag" denies both."""
+        return tuple(tuple(replace(clause, negated=True) for clause in every) for every in found)
 
     def _group(self) -> Alternatives:
         opening = self._take()

@@ -104,7 +104,7 @@ class Searcher:
             raise ValueError("the description is empty; say what the person looks like")
         query = self._compiled(Wanted(description=description))
         self._warn(self._unread(query))
-        return self._ranked(query, description, k, where, exact)
+        return self._ranked(query, k, where, exact)
 
     def find(
         self,
@@ -122,7 +122,7 @@ class Searcher:
         calibration = reading(store) if query.understood.is_text else None
         judge = None if calibration is None else Judge(calibration, query, searched)
         found = results(
-            lambda k: self._ranked(query, wanted.description, k, where, exact),
+            lambda k: self._ranked(query, k, where, exact),
             store, wish, where, judge,
         )  # fmt: skip
         best = self._best(query, where, judge)
@@ -148,14 +148,12 @@ class Searcher:
         self.gallery.check(self.embedder)  # it may have been indexed anew since it was opened
         return compiled(wanted, self.embedder, self.gallery.store)
 
-    def _ranked(
-        self, query: Compiled, description: str, k: int, where: Filter | None, exact: bool
-    ) -> list[Hit]:
-        store = self.gallery.store
-        if self.reranker is None or self.depth == 0 or not description.strip():
+    def _ranked(self, query: Compiled, k: int, where: Filter | None, exact: bool) -> list[Hit]:
+        store, sentences = self.gallery.store, query.understood.sentences
+        if self.reranker is None or self.depth == 0 or not sentences:
             return search(store, query, k, where, exact=exact)
         hits = search(store, query, max(k, self.depth), where, exact=exact)
-        again = _reordered(hits[: self.depth], description, self.reranker)
+        again = _reordered(hits[: self.depth], sentences, self.reranker)
         return [*again, *hits[self.depth :]][:k]
 
     def _unread(self, query: Compiled) -> str | None:
@@ -189,13 +187,17 @@ class Searcher:
         self.close()
 
 
-def _reordered(hits: Sequence[Hit], description: str, reranker: Reranker) -> list[Hit]:
-    """By the reranker's scores; equal ones and, at the end, NaN keep the order of the hits."""
+def _reordered(hits: Sequence[Hit], sentences: Sequence[str], reranker: Reranker) -> list[Hit]:
+    """By the reranker's best score for any of the sentences; equal ones and, at the end, NaN keep
+    the order of the hits."""
     if not hits:
         return []
-    scores = np.asarray(reranker.scores(description, [Path(hit.record.path) for hit in hits]))
-    if scores.shape != (len(hits),):
-        raise ValueError(f"the reranker gave scores {scores.shape} for {len(hits)} pictures")
+    paths = [Path(hit.record.path) for hit in hits]
+    told = [np.asarray(reranker.scores(sentence, paths)) for sentence in sentences]
+    for scores in told:
+        if scores.shape != (len(hits),):
+            raise ValueError(f"the reranker gave scores {scores.shape} for {len(hits)} pictures")
+    scores = np.fmax.reduce(told)
     if np.isnan(scores).all():
         raise GalleryError(
             f"none of the {len(hits)} pictures to re-rank could be opened, as "

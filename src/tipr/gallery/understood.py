@@ -28,6 +28,11 @@ class Understood:
         told = [text for every in self.alternatives for text in read(every)]
         return tuple(dict.fromkeys(text for text in told if text))
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is wanted, a sentence for each alternative, without what is denied."""
+        return tuple(dict.fromkeys(text for every in self.alternatives if (text := read(every)[0])))
+
     def words(self) -> str:
         """As a short English sentence."""
         told = ["; or: ".join(_clauses_told(every) for every in self.alternatives)]
