@@ -178,10 +178,10 @@ def test_sentences_find_all_right_after_an_import_and_through_the_index(monkeypa
     assert facts["probes"] in (32, 128)  # 8 lists lose one in ten
     assert facts["recall"] >= 0.99
     assert recall(store, pictures, sentences, exact=False)["all"] >= 0.99
-    store._index["probes"] = 1
+    store._index["probes"] = 8
     assert recall(store, pictures, sentences, exact=True) == everything
     through = recall(store, pictures, sentences, exact=False)
-    assert through.pop("all") < 0.9
+    assert through.pop("all") < 0.97
     assert set(through.values()) == {1.0}
     again = MilvusStore(address(store))
     assert again.facts()["probes"] == facts["probes"]
@@ -216,10 +216,11 @@ def test_more_results_or_ties_than_milvus_gives_are_found_by_reading_all(
 ):
     monkeypatch.setattr(milvus_search, "_MOST", most)
     rows = np.repeat([[1, 0], [0, 1], [1, 1]], 70, axis=0)
-    some = [Record(f"{n:03d}", frame=n) for n in range(210)]
+    some = [Record(f"{n * 7919 % 210:03d}", frame=n) for n in range(210)]
     reference = MemoryStore(2)
     for one in (store, reference):
         one.add(rows, some)
+        one.update([replace(first, camera="x") for first in some[:30]])  # now last in its files
     queries = [[1, 0.1], [0.3, 1], [1, 2]]
     for k in (1, 3, 75, 500):
         for where in (None, Range("frame", 60, 160)):

@@ -167,11 +167,10 @@ class MilvusStore:
             near = candidates(ask, some, k, probes)
             rows = self._rows({id for ids in near.values() for id in ids})
             for place, query in enumerate(some):
-                if place in near:
-                    there = [rows[id] for id in near[place] if id in rows]
-                    found.append(best(query, k, there))
-                else:
+                if place not in near:
                     found.append(scanned(query, k, self.scan(where=where)))
+                    continue
+                found.append(best(query, k, [rows[id] for id in near[place] if id in rows]))
         return found
 
     def _rows(self, ids: Collection[str]) -> dict[str, Row]:
@@ -221,9 +220,9 @@ class MilvusStore:
     def _span(self) -> Span:
         """From the first to the last year that a row was ever of."""
         found = self._client.rows(self._notes, f'id like "{_YEAR}%"', ["id"])
-        years = [int(one["id"].removeprefix(_YEAR)) for one in found]
-        if not years:
+        if not found:
             return None
+        years = [int(one["id"].removeprefix(_YEAR)) for one in found]
         first = datetime(min(years), 1, 1, tzinfo=UTC)
         last = datetime(max(years), 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
         return microseconds(first), microseconds(last)
@@ -243,9 +242,8 @@ class MilvusStore:
     def remove(self, ids: Sequence[str]) -> int:
         there = self.known(ids)
         for some in pieces(list(ids)):
-            chosen = among("id", some)  # thumbnails first: what is stopped here can be repeated
-            self._client.ask("delete", self._thumbnails, filter=chosen)
-            self._client.ask("delete", self._name, filter=chosen)
+            for collection in (self._thumbnails, self._name):  # so that it can be repeated
+                self._client.ask("delete", collection, filter=among("id", some))
         return len(there)
 
     def note(self, name: str) -> str | None:
@@ -265,8 +263,8 @@ class MilvusStore:
         if rows <= _EXACT:
             self._index = {}
         elif queries is not None:
-            ask = asking(self._client, self._name, "")
-            self._index = {"rows": rows, **measured(ask, unit_rows(queries, self.width))}
+            units, ask = unit_rows(queries, self.width), asking(self._client, self._name, "")
+            self._index = {"rows": rows, **measured(ask, units)}
         self.put_note(_INDEX_NOTE, json.dumps(self._index) if self._index else None)
 
     def compact(self) -> None:

@@ -16,7 +16,8 @@ from tipr.gallery.local.files import Generation
 from tipr.gallery.local.scan import Scored
 from tipr.gallery.local.vectors import Slots, Vectors
 
-EXACT = 100_000  # rows
+EXACT = 50_000  # rows
+_SPARE = 2  # a filter lets more of the candidates through for one query and fewer for another
 
 
 def ranked(
@@ -34,9 +35,8 @@ def ranked(
     wanted = building.candidates(now.database, k)
     coded = codes.rows if chosen is None else int(np.searchsorted(chosen, codes.rows))
     tail = np.arange(codes.rows, count) if chosen is None else chosen[coded:]
-    for query, named in zip(
-        queries, codes.candidates(queries, wanted * count // many), strict=True
-    ):
+    more = wanted if chosen is None else _SPARE * wanted * count // many
+    for query, named in zip(queries, codes.candidates(queries, more), strict=True):
         near = named if chosen is None else _passing(named, chosen)
         if len(near) < min(wanted, coded):  # the filter goes against the query
             yield from scan.best(now.file, count, chosen, query[None], k)

@@ -20,6 +20,7 @@ Slots = NDArray[np.int64]
 
 _KEPT = 0.4  # of the file may be in this process's memory before the pages are let go
 _STATM = Path("/proc/self/statm")
+_AROUND = 2**16  # bytes that the system maps at most when a row is read
 _LEAST = 256 * 2**20  # bytes that are always worth keeping
 
 
@@ -65,14 +66,14 @@ class VectorFile:
 
     def was_read(self, rows: int) -> None:
         """Lets go of mapped pages once they add up; the system may keep them cached for all."""
-        self._read += rows * self._row
         kept = max(_LEAST, _KEPT * len(self._rows) * self._row)
+        self._read += rows * _AROUND
         if self._map is None or self._read <= kept or not hasattr(self._map, "madvise"):
             return
         shared = _shared_bytes()
         if shared is None or shared > kept:
             self._map.madvise(mmap.MADV_DONTNEED)
-        self._read = 0 if shared is None or shared > kept else shared
+            self._read = 0
 
     @property
     def bytes(self) -> int:
