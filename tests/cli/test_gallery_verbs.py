@@ -152,7 +152,7 @@ def test_rows_are_kept_for_their_least_age_and_no_longer_than_their_most(people:
         ran("gallery", "remove", people, "track:0", "--force", "court order", "--json")
     )
     assert forced["removed"] == 1
-    with pytest.raises(ValueError, match="write CAMERA=MINIMUM..MAXIMUM"):
+    with pytest.raises(ValueError, match=r"write CAMERA=MINIMUM\.\.MAXIMUM"):
         ran("gallery", "keep", people, "lobby")
     assert json.loads(ran("gallery", "keep", people, "--none")) == {}
 
