@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
 from tipr.gallery import Gallery, Indexing, Record, Searcher, index_folders
+from tipr.gallery.local import LocalStore
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -177,3 +181,54 @@ def test_a_model_that_answers_in_another_shape_is_an_error(gallery: Gallery, pho
 
     with pytest.raises(ValueError, match=r"gave vectors \(6, 3\) for 6 pictures; .* \(6, 24\)"):
         index_folders(gallery, Narrow(), [photos])
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from coloured import ColourEmbedder
+from tipr.gallery import Gallery, Indexing, index_folders
+gallery = Gallery.open_or_create(sys.argv[2], ColourEmbedder())
+print("open", flush=True)
+told = lambda done, total: print(done, len(gallery), flush=True)
+how = Indexing(batch=5, thumbnails=32)
+report = index_folders(gallery, ColourEmbedder(), [sys.argv[3]], told, how)
+print("done", report.added + report.already, flush=True)
+"""
+
+
+def test_indexing_that_is_killed_again_and_again_loses_nothing_and_repeats_nothing(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "crops").mkdir()
+    for number in range(150):
+        pixels = rng.integers(60, 255, size=(16, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "crops" / f"{number:03d}.png")
+    place = [Path(__file__).parent, tmp_path / "people", tmp_path / "crops"]
+    acknowledged, kills = 0, 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, *map(str, place)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        time.sleep(0.02 * (1 + kills % 5))
+        process.kill()
+        lines += process.stdout.readlines()
+        process.stdout.close()
+        process.wait()
+        rows = [int(line.split()[1]) for line in lines if line[0].isdigit() and line.endswith("\n")]
+        acknowledged = max([acknowledged, *rows])
+        gallery = Gallery.open(tmp_path / "people")
+        ids = gallery.store.ids()
+        assert acknowledged <= len(ids) == len(set(ids)) == len(gallery)
+        assert isinstance(gallery.store, LocalStore)
+        assert gallery.store.check() == []
+        gallery.close()
+        if any(line.startswith("done") for line in lines):
+            break
+        kills += 1
+    assert kills > 2
+    with Searcher(ColourEmbedder(), Gallery.open(tmp_path / "people")) as searcher:
+        assert len(searcher.gallery) == 150
+        assert all(searcher.gallery.store.thumbnail(id) for id in searcher.gallery.store.ids())
