@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,11 +44,9 @@ def _store(request: pytest.FixtureRequest, folder: Path, width: int) -> Store:
         return MemoryStore(width)
     if request.param == "local":
         return LocalStore(folder, width)
-    from milvus_server import milvus_uri
+    from milvus_server import empty_store
 
-    from tipr.gallery.milvus_store import MilvusStore
-
-    return MilvusStore(f"{milvus_uri()}/t{uuid.uuid4().hex}", width, create=True)
+    return empty_store(width)
 
 
 @pytest.fixture
