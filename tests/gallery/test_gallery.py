@@ -60,6 +60,18 @@ def test_open_or_create_does_what_is_needed(tmp_path: Path, embedder: ColourEmbe
     assert len(Gallery.open_or_create(path, embedder)) == 1
 
 
+def test_of_two_that_make_a_gallery_at_once_both_have_it(tmp_path: Path, embedder, monkeypatch):
+    path = tmp_path / "people"
+    real = Gallery.create.__func__
+
+    def create(cls, where, embedder):
+        real(cls, where, embedder).store.add([[1.0] * 24], [Record("a", "a.jpg")])
+        return real(cls, where, embedder)
+
+    monkeypatch.setattr(Gallery, "create", classmethod(create))
+    assert len(Gallery.open_or_create(path, embedder)) == 1
+
+
 def test_an_empty_folder_becomes_a_gallery_and_no_other_does(tmp_path: Path, embedder):
     (tmp_path / "empty").mkdir()
     assert len(Gallery.create(tmp_path / "empty", embedder)) == 0

@@ -107,7 +107,11 @@ class Gallery:
     def open_or_create(cls, where: Path | str, embedder: EmbedderLike) -> Gallery:
         """The gallery of that name, new if there is none, ready for this embedder."""
         if not store_is_there(where):
-            return cls.create(where, embedder)
+            try:
+                return cls.create(where, embedder)
+            except (GalleryError, OSError):
+                if not store_is_there(where):  # or another process has just made it
+                    raise
         gallery = cls.open(where)
         gallery.check(embedder)
         return gallery
