@@ -499,3 +499,54 @@ def test_a_width_that_is_odd_has_codes_too(coded, tmp_path: Path):
     store.maintain(queries)
     assert store.facts()["index"] == "codes"
     assert agreement(store, truth, queries, 10, None) >= 0.99
+
+
+def test_a_check_beside_a_writer_invents_no_damage(tmp_path: Path, monkeypatch):
+    store, rival = filled(tmp_path / "s", 30), LocalStore(tmp_path / "s")
+    monkeypatch.setattr("tipr.gallery.local.checking._PAGE", 10)
+
+    def meanwhile(done: int, total: int) -> None:
+        rival.add(np.ones((1, 8)), records(f"new{done}"))
+        rival.remove([f"{done + 1:04d}"])
+
+    assert store.check(meanwhile) == []
+
+
+def test_a_scan_beside_a_writer_pairs_each_vector_with_its_record(tmp_path: Path):
+    store, rival = filled(tmp_path / "s", 30), LocalStore(tmp_path / "s")
+    before = dict(zip(store.ids(), store.vectors(store.ids()), strict=True))
+    for vectors, some in store.scan(batch=10):
+        for vector, one in zip(vectors, some, strict=True):
+            assert (vector == before[one.id]).all()
+        rival.remove([f"{int(some[-1].id) + 3:04d}"])
+    assert len(store) == 28
+    scan = store.scan(batch=10)
+    next(scan)
+    rival.compact()
+    with pytest.raises(StoreError, match="was rebuilt while it was read"):
+        next(scan)
+
+
+def test_two_changes_of_a_record_at_once_are_both_kept(tmp_path: Path):
+    store, rival = filled(tmp_path / "s", 1), LocalStore(tmp_path / "s")
+    late = threading.Thread(
+        target=lambda: rival.change(["0000"], lambda one: replace(one, track="7"))
+    )
+
+    def camera(one: Record) -> Record:
+        late.start()
+        time.sleep(0.3)
+        return replace(one, camera="lobby")
+
+    assert store.change(["0000", "nobody"], camera) == 1
+    late.join()
+    assert (store.get("0000").camera, store.get("0000").track) == ("lobby", "7")
+
+
+def test_a_gallery_is_copied_from_a_full_disk(tmp_path: Path, monkeypatch):
+    store = filled(tmp_path / "s", 30)
+    monkeypatch.setattr(store._handle.now.database, "limited", True)
+    seen = []
+    for _, some in store.scan(batch=10):
+        seen += [store.thumbnail(one.id) for one in some]
+    assert len(seen) == 30

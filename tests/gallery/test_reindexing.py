@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from coloured import ColourEmbedder
 
@@ -15,6 +16,7 @@ from tipr.gallery import (
     Record,
     Searcher,
     StaleGallery,
+    StoreError,
     index_folders,
 )
 from tipr.gallery.editing import edit
@@ -139,3 +141,24 @@ def test_rows_without_a_picture_stop_the_switch_unless_they_may_go(
 def test_the_same_model_has_nothing_to_do(gallery: Gallery):
     with pytest.raises(GalleryError, match="is indexed with this model already"):
         reindex(gallery, ColourEmbedder())
+
+
+def test_two_models_do_not_index_a_gallery_anew_at_once(indexed: Gallery):
+    class Rival(Mirrored):
+        def embed_images(self, images):
+            other = Mirrored()
+            other.fingerprint = "ef56"
+            with pytest.raises(GalleryError, match="is being indexed anew by another process"):
+                reindex(Gallery.open(indexed.name), other)
+            return super().embed_images(images)
+
+    assert reindex(indexed, Rival()).rows == 6
+
+
+def test_who_was_adding_vectors_of_the_old_model_is_stopped(indexed: Gallery):
+    adding = Gallery.open(indexed.name)
+    reindex(indexed, Mirrored())
+    with pytest.raises(StoreError, match="was indexed anew by another model meanwhile"):
+        adding.store.add(np.ones((1, 24)), [Record("late")])
+    assert len(Gallery.open(indexed.name)) == 6
+    assert indexed.store.add(np.ones((1, 24)), [Record("of the new model")]) == 1

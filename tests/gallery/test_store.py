@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
@@ -355,3 +356,11 @@ def test_the_store_says_what_it_is(new_store: NewStore):
     facts: dict[str, Any] = store.facts()
     assert facts["rows"] == len(store) == store.count() == 1
     assert {"engine", "index", "bytes"} <= set(facts)
+
+
+def test_a_change_is_made_of_what_is_there(new_store: NewStore):
+    store = new_store(2)
+    store.add([[1, 0], [0, 1]], records("a", "b"))
+    assert store.change(["a", "nobody"], lambda one: replace(one, camera=one.path)) == 1
+    assert [one.camera for one in store.records()] == ["a.jpg", ""]
+    assert store.change([], lambda one: one) == 0

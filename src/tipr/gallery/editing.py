@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tipr.gallery.facts import GIVEN, FactError, fact, json_or_text, placed
-from tipr.gallery.filters import Among, Filter
+from tipr.gallery.filters import Filter
 from tipr.gallery.record import Record
 from tipr.gallery.store import Store
 
@@ -46,8 +46,7 @@ def edit(
     done = 0
     for start in range(0, len(ids), _BATCH):
         some = tuple(ids[start : start + _BATCH])
-        there = store.records(Among("id", some))
-        done += store.update([_edited(record, assignments) for record in there])
+        done += store.change(some, lambda record: _edited(record, assignments))
         if progress is not None:
             progress(start + len(some), len(ids))
     return done

@@ -205,14 +205,14 @@ def lacking(
             tally.already += 1
             before = moved.get(file.record.id, known[file.record.id])
             if before.path != file.record.path and is_gone(before.path):
-                moved[before.id] = _moved(before, file.record)
+                moved[before.id] = file.record
         elif file.record.id in seen:
             tally.already += 1
         else:
             seen.add(file.record.id)
             yield file
     if moved:
-        gallery.store.update(list(moved.values()))
+        gallery.store.change(tuple(moved), lambda before: _moved(before, moved[before.id]))
     tally.tell()
 
 

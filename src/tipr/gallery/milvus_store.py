@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tipr.gallery.filters import Filter
+from tipr.gallery.filters import Among, Filter
 from tipr.gallery.milvus_client import SESSION, Address, Client, pieces, walked
 from tipr.gallery.milvus_filters import TRUE, Span, among, expression
 from tipr.gallery.milvus_rows import (
@@ -238,6 +238,10 @@ class MilvusStore:
             self._write_rows(rows, [one for one, _ in some])
             count += len(rows)
         return count
+
+    def change(self, ids: Sequence[str], how: Callable[[Record], Record]) -> int:
+        """Not in one step: of two who change a record at once, the later one counts."""
+        return self.update([how(record) for record in self.records(Among("id", tuple(ids)))])
 
     def remove(self, ids: Sequence[str]) -> int:
         there = self.known(ids)

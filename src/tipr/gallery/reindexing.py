@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -24,6 +27,7 @@ from tipr.gallery.record import Record
 from tipr.gallery.store import StoreError
 
 DRAFT = "reindex"
+LOCK = "reindex.lock"
 _BATCH = 64
 _FITTED = ("calibration",)  # notes that were fitted to the old vectors
 
@@ -59,18 +63,34 @@ def reindex(
         )
     if gallery.manifest.fingerprint == embedder.fingerprint:
         raise GalleryError(f"{gallery.name} is indexed with this model already")
-    draft = _draft(gallery, embedder)
     done = Reindexed()
-    try:
-        _embed(store, draft, embedder, done, progress)
-        _check_lost(done, drop_lost)
-        store.adopt(draft, lambda: _catch_up(store, draft, embedder, done, drop_lost))
-    except BaseException:
-        draft.close()
-        raise
+    with _alone(gallery.path):
+        draft = _draft(gallery, embedder)
+        try:
+            _embed(store, draft, embedder, done, progress)
+            _check_lost(done, drop_lost)
+            store.adopt(draft, lambda: _catch_up(store, draft, embedder, done, drop_lost))
+        except BaseException:
+            draft.close()
+            raise
     gallery.manifest = manifest_for(embedder)
     gallery.tidy(embedder)
     return done
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """One re-indexing of a gallery at a time; a process that dies lets go."""
+    lock = sqlite3.connect(path / LOCK, timeout=0, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    except sqlite3.OperationalError as error:
+        raise GalleryError(
+            f"{path} is being indexed anew by another process; wait until it is done"
+        ) from error
+    finally:
+        lock.close()
 
 
 def _draft(gallery: Gallery, embedder: EmbedderLike) -> LocalStore:

@@ -7,7 +7,7 @@ there keeps its record until `update`: adding twice is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,7 +27,8 @@ class StoreError(OSError):
 class Store(Protocol):
     """Vectors (N, D) with one record each, and small notes about them."""
 
-    width: int
+    @property
+    def width(self) -> int: ...
 
     def add(
         self, vectors: ArrayLike, records: Sequence[Record], thumbnails: Thumbnails | None = None
@@ -82,6 +83,10 @@ class Store(Protocol):
 
     def update(self, records: Sequence[Record]) -> int:
         """Gives rows that are there these records and says how many; vectors and order stay."""
+        ...
+
+    def change(self, ids: Sequence[str], how: Callable[[Record], Record]) -> int:
+        """Gives those of the rows that are there the records that `how` makes of theirs."""
         ...
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -191,6 +196,9 @@ class MemoryStore:
         there = {record.id: record for record in records if record.id in self._records}
         self._records.update(there)
         return len(there)
+
+    def change(self, ids: Sequence[str], how: Callable[[Record], Record]) -> int:
+        return self.update([how(self._records[id]) for id in dict.fromkeys(ids) if self.get(id)])
 
     def remove(self, ids: Sequence[str]) -> int:
         gone = self.known(ids)

@@ -126,6 +126,7 @@ def rebuilt(now: Generation, folder: Path) -> None:
     try:
         with new.database.writing():
             _copy_rows(now, new)
+            new.database.put_state("lineage", now.lineage)
             new.database.many("INSERT INTO notes VALUES (?, ?)", now.database.stream(
                 "SELECT name, text FROM notes"))  # fmt: skip
         new.follow()

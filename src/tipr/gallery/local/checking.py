@@ -55,12 +55,18 @@ def _of_vectors(now: Generation, name: str, progress: Progress | None) -> Iterat
         return
     last = -1
     while found := now.database.all(
-        "SELECT slot, id, checksum FROM rows WHERE slot > ? ORDER BY slot LIMIT ?", [last, _PAGE]
+        "SELECT slot, id, checksum FROM rows WHERE slot > ? AND slot < ? ORDER BY slot LIMIT ?",
+        [last, count, _PAGE],
     ):
         for slot, id, checksum in found:
-            if zlib.crc32(rows[slot].tobytes()) != checksum:
+            if zlib.crc32(rows[slot].tobytes()) != checksum and _is_there(now, slot):
                 yield f"{name}: the vector of {id} is not the one that was stored"
         last = found[-1][0]
         now.file.was_read(len(found))
         if progress is not None:
             progress(last + 1, count)
+
+
+def _is_there(now: Generation, slot: int) -> bool:
+    """Or it was removed since it was read."""
+    return bool(now.database.all("SELECT 1 FROM rows WHERE slot = ?", [slot]))

@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 import zlib
+from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Columns:
         self._numbers = {name: np.empty(0, np.int64) for name in _NUMBERS}
         self._words: dict[str, dict[str, int]] = {name: {"": 0} for name in _TEXTS}
         self._answers: dict[str, Slots] = {}
+        self._times: tuple[datetime | None, datetime | None] | None = None
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.alive[: self.size]))
@@ -54,6 +56,7 @@ class Columns:
     def follow(self, database: Database) -> None:
         """Takes in what was committed since."""
         self._answers.clear()
+        self._times = None
         changed = database.all("SELECT number, slot FROM changes WHERE number > ?", [self.change])
         while rows := database.all(
             f"SELECT {_READ} FROM rows WHERE slot >= ? ORDER BY slot LIMIT {_AT_ONCE}", [self.size]
@@ -105,12 +108,14 @@ class Columns:
         first, last = self._span()
         return np.flatnonzero(self._mask(moments(where, first, last), database) & alive)
 
-    def _span(self) -> tuple[Any, Any]:
-        times = self._numbers["time"][: self.size]
-        known = times[self.alive[: self.size] & (times != _UNKNOWN)]
-        if not known.size:
-            return None, None
-        return moment(int(known.min())), moment(int(known.max()))
+    def _span(self) -> tuple[datetime | None, datetime | None]:
+        """The first and the last time of living rows, kept until something changes."""
+        if self._times is None:
+            times = self._numbers["time"][: self.size]
+            known = times[self.alive[: self.size] & (times != _UNKNOWN)]
+            ends = (int(known.min()), int(known.max())) if known.size else (None, None)
+            self._times = moment(ends[0]), moment(ends[1])
+        return self._times
 
     def _mask(self, where: Filter, database: Database) -> Mask:
         match where:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -76,13 +77,23 @@ class Generation:
         if width is not None:
             with self.database.writing():
                 self.database.put_state("width", width)
+                self.database.put_state("lineage", uuid.uuid4().hex)
                 self.database.put_state("next", 0)
         self.width = int(self.database.state("width") or 0)
-        self.file = VectorFile(folder / "vectors.f32", self.width)
+        self.lineage = self.database.state("lineage") or ""  # shared by what compaction makes
+        self.file = VectorFile(folder / "vectors.f32", self.width, create=width is not None)
         self.columns = self._columns()
         self.codes: Codes | None = None
         self._codes_of = ""
         self._version = -1
+
+    @property
+    def bytes(self) -> int:
+        sizes = 0
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # a draft that was put in its place
+                sizes += path.stat().st_size
+        return sizes
 
     @property
     def columns_path(self) -> Path:

@@ -48,23 +48,20 @@ def pages(slots: Slots, size: int = PAGE) -> Iterator[Slots]:
     return (slots[start : start + size] for start in range(0, len(slots), size))
 
 
-def present(now: Generation, slots: Sequence[int] | Slots) -> list[int]:
+def found(now: Generation, slots: Sequence[int] | Slots) -> tuple[list[int], list[Record]]:
+    """Those of the slots that have a row, ascending, and their records."""
     wanted = json.dumps([int(slot) for slot in slots])
     rows = now.database.all(
-        "SELECT slot FROM rows WHERE slot IN (SELECT value FROM json_each(?)) ORDER BY slot",
+        f"SELECT slot, {RECORD} FROM rows WHERE slot IN (SELECT value FROM json_each(?)) "
+        "ORDER BY slot",
         [wanted],
     )
-    return [slot for (slot,) in rows]
+    return [slot for slot, *_ in rows], [record(values) for _, *values in rows]
 
 
 def records(now: Generation, slots: Sequence[int] | Slots) -> list[Record]:
     """In ascending order of their slots."""
-    wanted = json.dumps([int(slot) for slot in slots])
-    rows = now.database.all(
-        f"SELECT {RECORD} FROM rows WHERE slot IN (SELECT value FROM json_each(?)) ORDER BY slot",
-        [wanted],
-    )
-    return [record(row) for row in rows]
+    return found(now, slots)[1]
 
 
 def log_changes(now: Generation, slots: Sequence[int]) -> None:

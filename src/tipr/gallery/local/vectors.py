@@ -7,6 +7,7 @@ that search share the pages; a process lets go of those it has read once they ad
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Slots = NDArray[np.int64]
 
-_KEPT = 0.4  # of the file may be in this process's memory before the pages are let go
+_KEPT = 0.3  # of the file may be in this process's memory before the pages are let go
 _STATM = Path("/proc/self/statm")
 _AROUND = 2**16  # bytes that the system maps at most when a row is read
 _LEAST = 256 * 2**20  # bytes that are always worth keeping
@@ -27,10 +28,16 @@ _LEAST = 256 * 2**20  # bytes that are always worth keeping
 class VectorFile:
     """Rows of one width; `count` is asked for each time, because others append."""
 
-    def __init__(self, path: Path, width: int) -> None:
+    def __init__(self, path: Path, width: int, create: bool = False) -> None:
         self.path, self.width = path, width
         self._row = 4 * width
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        binary = getattr(os, "O_BINARY", 0)
+        try:
+            self._file = os.open(path, os.O_RDWR | binary | (os.O_CREAT if create else 0), 0o644)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS):
+                raise
+            self._file = os.open(path, os.O_RDONLY | binary)  # to search is to read
         self._map: mmap.mmap | None = None
         self._rows: Vectors = np.empty((0, width), np.float32)
         self._read = 0
@@ -51,6 +58,8 @@ class VectorFile:
 
     def write(self, slot: int, rows: Vectors) -> None:
         """Puts rows (N, D) from `slot` on, on the disk once it returns."""
+        if rows.shape[1:] != (self.width,):
+            raise ValueError(f"{self.path} holds rows of {self.width}, not {rows.shape[1:]}")
         data = memoryview(np.ascontiguousarray(rows, np.float32).tobytes())
         place = slot * self._row
         while data:
