@@ -1,4 +1,4 @@
-"""A gallery of coloured pictures, empty stores of both kinds, and a folder of photographs."""
+"""A gallery of coloured pictures, empty stores of every kind, and a folder of photographs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
 from tipr.gallery import Gallery, MemoryStore, Store
-from tipr.gallery.lance_store import LanceStore
+from tipr.gallery.local import LocalStore
 
 
 @pytest.fixture
@@ -25,17 +25,28 @@ def gallery(tmp_path: Path, embedder: ColourEmbedder) -> Iterator[Gallery]:
     made.close()
 
 
-@pytest.fixture(params=["memory", "lance"])
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], Store]:
-    """Makes empty stores of a width; every claim about stores is put to both kinds."""
-    made = iter(range(10_000))
+@pytest.fixture(params=["memory", "local", "milvus"])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[int], Store]]:
+    """Makes empty stores of a width; every claim about stores is put to each kind."""
+    made: list[Store] = []
 
     def make(width: int) -> Store:
-        if request.param == "memory":
-            return MemoryStore(width)
-        return LanceStore(tmp_path / f"store{next(made)}", width)
+        made.append(_store(request, tmp_path / f"store{len(made)}", width))
+        return made[-1]
 
-    return make
+    yield make
+    for store in made:
+        store.close()
+
+
+def _store(request: pytest.FixtureRequest, folder: Path, width: int) -> Store:
+    if request.param == "memory":
+        return MemoryStore(width)
+    if request.param == "local":
+        return LocalStore(folder, width)
+    from milvus_server import empty_store
+
+    return empty_store(width)
 
 
 @pytest.fixture

@@ -21,15 +21,17 @@ from tipr.gallery import (
 
 
 def test_a_gallery_remembers_what_made_it(tmp_path: Path, gallery: Gallery):
-    manifest = json.loads((tmp_path / "people" / "manifest.json").read_text())
+    manifest = json.loads(gallery.store.note("manifest") or "")
     created = manifest.pop("created")
     assert created.startswith("20")
     assert manifest == {
-        "format": 1,
+        "format": 2,
         "fingerprint": "ab12ab12ab12",
         "model": "colours",
         "width": 24,
         "transform": {"size": [8, 4], "mean": [0.0] * 3, "std": [1.0] * 3},
+        "normalisation": "unit length",
+        "precision": "float32",
     }
 
 
@@ -44,7 +46,7 @@ def test_another_model_is_refused_by_both_names(tmp_path: Path, gallery: Gallery
     other = ColourEmbedder("cd34cd34cd34")
     words = (
         r"people was indexed with model ab12ab12.. \(colours\), this is cd34cd34.. \(colours\); "
-        r"index into a new gallery, or pass --model colours"
+        r"pass --model colours, or make its vectors anew with this one: tipr reindex --gallery "
     )
     with pytest.raises(StaleGallery, match=words):
         Gallery.open_or_create(tmp_path / "people", other)
@@ -55,6 +57,18 @@ def test_another_model_is_refused_by_both_names(tmp_path: Path, gallery: Gallery
 def test_open_or_create_does_what_is_needed(tmp_path: Path, embedder: ColourEmbedder):
     path = tmp_path / "deep" / "people"
     Gallery.open_or_create(path, embedder).store.add([[1.0] * 24], [Record("a", "a.jpg")])
+    assert len(Gallery.open_or_create(path, embedder)) == 1
+
+
+def test_of_two_that_make_a_gallery_at_once_both_have_it(tmp_path: Path, embedder, monkeypatch):
+    path = tmp_path / "people"
+    real = Gallery.create.__func__
+
+    def create(cls, where, embedder):
+        real(cls, where, embedder).store.add([[1.0] * 24], [Record("a", "a.jpg")])
+        return real(cls, where, embedder)
+
+    monkeypatch.setattr(Gallery, "create", classmethod(create))
     assert len(Gallery.open_or_create(path, embedder)) == 1
 
 
@@ -102,22 +116,26 @@ def test_what_is_no_gallery_says_what_to_type(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(NotAGallery, match="is a file, not a gallery"):
         Gallery.open(tmp_path / "file")
-    with pytest.raises(NotAGallery, match=r"is not a gallery \(it has no manifest.json\)"):
+    with pytest.raises(NotAGallery, match="is not a gallery; choose another folder, or index"):
         Gallery.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", '{"format": 1, "fing', "[]", '{"format": 1}', "\xff"])
-def test_a_half_written_manifest_is_named(tmp_path: Path, gallery: Gallery, text: str):
-    (tmp_path / "people" / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(NotAGallery, match=r"manifest.json is damaged; remove the folder and"):
+@pytest.mark.parametrize("text", [None, "", '{"format": 2, "fing', "[]", '{"format": 2}', "\xff"])
+def test_a_half_written_manifest_is_named(tmp_path: Path, gallery: Gallery, text: str | None):
+    gallery.store.put_note("manifest", text)
+    with pytest.raises(NotAGallery, match=r"manifest of .*people is damaged; remove it and"):
         Gallery.open(tmp_path / "people")
 
 
-def test_a_gallery_of_a_later_tipr_is_refused_by_its_format(tmp_path: Path, gallery: Gallery):
-    path = tmp_path / "people" / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(GalleryError, match="has gallery format 2, this tipr reads 1"):
+def test_a_gallery_of_another_tipr_is_refused_by_its_format(tmp_path: Path, gallery: Gallery):
+    gallery.store.put_note("manifest", '{"format": 3}')
+    with pytest.raises(GalleryError, match="has gallery format 3, this tipr reads 2"):
         Gallery.open(tmp_path / "people")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text('{"format": 1}')
+    for attempt in (Gallery.open, lambda path: Gallery.create(path, ColourEmbedder())):
+        with pytest.raises(GalleryError, match="is a gallery of an earlier tipr; index the pictur"):
+            attempt(tmp_path / "old")
 
 
 def test_a_gallery_may_be_moved(tmp_path: Path, gallery: Gallery):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ import pytest
 from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
-from tipr.gallery import Gallery, Record, Searcher, index_folders
+from tipr.gallery import Gallery, Indexing, Record, Searcher, index_folders
+from tipr.gallery.local import LocalStore
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -19,7 +23,7 @@ def names(gallery: Gallery) -> list[str]:
 
 
 def test_every_picture_is_added_in_order(gallery: Gallery, embedder, photos: Path):
-    report = index_folders(gallery, embedder, [photos], batch=4)
+    report = index_folders(gallery, embedder, [photos], how=Indexing(batch=4))
     assert (report.added, report.already, report.skipped) == (6, 0, ())
     assert names(gallery) == ["cam0/0.png", "cam0/2.png", "cam0/4.png",
                               "cam1/1.png", "cam1/3.png", "cam1/5.png"]  # fmt: skip
@@ -60,7 +64,7 @@ def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, p
     assert gallery.store.ids() == before
     moved = ["door/0.png", "door/2.png", "door/4.png"]
     assert names(gallery) == [*moved, "cam1/1.png", "cam1/3.png", "cam1/5.png"]
-    assert [record.path for record in gallery.store.records()[:3]] == [
+    assert [record.path for record in list(gallery.store.records())[:3]] == [
         str(photos / name) for name in moved
     ]
     best = Searcher(embedder, gallery).search("green", k=2)
@@ -69,11 +73,11 @@ def test_a_moved_picture_is_followed_and_not_embedded_again(gallery, embedder, p
 
 def test_a_moved_picture_keeps_what_else_is_known_of_it(gallery, embedder, photos: Path):
     index_folders(gallery, embedder, [photos / "cam0"])
-    first = gallery.store.records()[0]
+    first = next(iter(gallery.store.records()))
     gallery.store.update([Record(first.id, first.path, {**first.extra, "camera": 3})])
     (photos / "cam0/0.png").rename(photos / "cam0/9.png")
     index_folders(gallery, embedder, [photos / "cam0"])
-    assert gallery.store.records()[0].extra == {"name": "9.png", "camera": 3}
+    assert next(iter(gallery.store.records())).extra == {"name": "9.png", "camera": 3}
 
 
 def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, photos, monkeypatch):
@@ -89,7 +93,7 @@ def test_a_picture_that_may_not_be_looked_for_is_not_moved(gallery, embedder, ph
     monkeypatch.setattr(Path, "exists", locked)
     report = index_folders(gallery, embedder, [photos / "door"])
     assert (report.added, report.already) == (0, 3)
-    assert gallery.store.records()[0].path == str(photos / "cam0/0.png")
+    assert next(iter(gallery.store.records())).path == str(photos / "cam0/0.png")
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_indexed(gallery, embedder, photos: Path):
@@ -127,23 +131,29 @@ def test_a_stopped_run_keeps_its_batches_and_the_next_goes_on(gallery, photos: P
             return super().embed_images(images)
 
     with pytest.raises(KeyboardInterrupt):
-        index_folders(gallery, Stopped(), [photos], batch=2)
+        index_folders(gallery, Stopped(), [photos], how=Indexing(batch=2))
     assert len(gallery) == 4
-    report = index_folders(gallery, ColourEmbedder(), [photos], batch=2)
+    report = index_folders(gallery, ColourEmbedder(), [photos], how=Indexing(batch=2))
     assert (report.added, report.already) == (2, 4)
 
 
 def test_progress_reaches_the_total(gallery: Gallery, embedder, photos: Path):
     (photos / "notes.txt").write_text("x")
     told: list[tuple[int, int]] = []
-    index_folders(gallery, embedder, [photos], lambda done, total: told.append((done, total)), 2)
+    index_folders(
+        gallery,
+        embedder,
+        [photos],
+        lambda done, total: told.append((done, total)),
+        Indexing(batch=2),
+    )
     assert told == sorted(told)
     assert told[-1] == (7, 7)
     assert {total for _, total in told} == {7}
 
 
 def test_another_model_is_refused_before_any_file_is_read(gallery: Gallery, photos: Path):
-    with pytest.raises(ValueError, match="index into a new gallery"):
+    with pytest.raises(ValueError, match="make its vectors anew with this one"):
         index_folders(gallery, ColourEmbedder("cd34"), [photos])
 
 
@@ -171,3 +181,54 @@ def test_a_model_that_answers_in_another_shape_is_an_error(gallery: Gallery, pho
 
     with pytest.raises(ValueError, match=r"gave vectors \(6, 3\) for 6 pictures; .* \(6, 24\)"):
         index_folders(gallery, Narrow(), [photos])
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from coloured import ColourEmbedder
+from tipr.gallery import Gallery, Indexing, index_folders
+gallery = Gallery.open_or_create(sys.argv[2], ColourEmbedder())
+print("open", flush=True)
+told = lambda done, total: print(done, len(gallery), flush=True)
+how = Indexing(batch=5, thumbnails=32)
+report = index_folders(gallery, ColourEmbedder(), [sys.argv[3]], told, how)
+print("done", report.added + report.already, flush=True)
+"""
+
+
+def test_indexing_that_is_killed_again_and_again_loses_nothing_and_repeats_nothing(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "crops").mkdir()
+    for number in range(150):
+        pixels = rng.integers(60, 255, size=(16, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "crops" / f"{number:03d}.png")
+    place = [Path(__file__).parent, tmp_path / "people", tmp_path / "crops"]
+    acknowledged, kills = 0, 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, *map(str, place)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        time.sleep(0.02 * (1 + kills % 5))
+        process.kill()
+        lines += process.stdout.readlines()
+        process.stdout.close()
+        process.wait()
+        rows = [int(line.split()[1]) for line in lines if line[0].isdigit() and line.endswith("\n")]
+        acknowledged = max([acknowledged, *rows])
+        gallery = Gallery.open(tmp_path / "people")
+        ids = gallery.store.ids()
+        assert acknowledged <= len(ids) == len(set(ids)) == len(gallery)
+        assert isinstance(gallery.store, LocalStore)
+        assert gallery.store.check() == []
+        gallery.close()
+        if any(line.startswith("done") for line in lines):
+            break
+        kills += 1
+    assert kills > 2
+    with Searcher(ColourEmbedder(), Gallery.open(tmp_path / "people")) as searcher:
+        assert len(searcher.gallery) == 150
+        assert all(searcher.gallery.store.thumbnail(id) for id in searcher.gallery.store.ids())

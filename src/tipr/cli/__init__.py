@@ -11,10 +11,9 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from tqdm import tqdm
 
 import tipr
 from tipr.cli.bench import bench_app
@@ -22,12 +21,11 @@ from tipr.cli.compare import compare
 from tipr.cli.data import data_app
 from tipr.cli.demo import demo
 from tipr.cli.evaluation import eval_
+from tipr.cli.gallery import gallery_app
+from tipr.cli.indexing import calibrate, index, reindex, watch
 from tipr.cli.models import import_, push
-from tipr.cli.options import Device, Flag, Json, LongTexts, Out, Rerank, shown
-
-if TYPE_CHECKING:
-    from tipr.embedder import Embedder
-    from tipr.evaluation.reranking import PairwiseReranker
+from tipr.cli.options import Device, Flag, Json, Out
+from tipr.cli.searching import search
 
 app = App(
     name="tipr",
@@ -42,6 +40,9 @@ app.command(eval_, name="eval")
 app.command(compare)
 app.command(import_, name="import")
 app.command(push)
+app.command(gallery_app)
+for verb in (index, search, calibrate, reindex, watch):
+    app.command(verb)
 
 
 @app.command
@@ -91,97 +92,6 @@ def train(  # noqa: PLR0913 - one parameter for each flag
 
 
 @app.command
-def index(
-    folders: list[Path],
-    /,
-    *,
-    gallery: Path,
-    model: str = "shipped:small",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Add the pictures of folders to a gallery; what is there already is not added twice.
-
-    Parameters
-    ----------
-    folders
-        Folders of person crops, searched with all below them.
-    gallery
-        The gallery's folder; made when it is not there.
-    model
-        A run or bundle folder, or the name of a shipped model.
-    """
-    from tipr.embedder import Embedder
-    from tipr.gallery.gallery import Gallery
-    from tipr.gallery.indexing import index_folders
-
-    embedder = Embedder.load(model, device)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ValueError(f"there is no folder {folder}; give the folder that holds the crops")
-    opened = Gallery.open_or_create(gallery, embedder)
-    with tqdm(desc="index", unit="image", disable=None) as bar:
-        report = index_folders(opened, embedder, folders, progress=shown(bar))
-    skipped = [{"path": str(path), "reason": reason} for path, reason in report.skipped]
-    if as_json:
-        facts = {"added": report.added, "already": report.already, "images": len(opened)}
-        print(json.dumps({"gallery": str(gallery), **facts, "skipped": skipped}))
-        return
-    for row in skipped:
-        print(f"skipped {row['path']}: {row['reason']}", file=sys.stderr)
-    print(f"{gallery}: {report.added} added, {report.already} there already, "
-          f"{len(skipped)} skipped; {len(opened)} in all")  # fmt: skip
-
-
-@app.command
-def search(  # noqa: PLR0913 - one parameter for each flag
-    description: str,
-    *,
-    gallery: Path,
-    k: Annotated[int, Parameter(name=("-k", "--k"))] = 10,
-    model: str | None = None,
-    rerank: Rerank = 0,
-    long_texts: LongTexts = "cut",
-    device: Device = "cpu",
-    as_json: Json = False,
-) -> None:
-    """Search a gallery with a sentence; the best match comes first.
-
-    Parameters
-    ----------
-    description
-        What the person looks like, as "a woman in a red coat with a black bag".
-    k
-        How many to show.
-    model
-        Where the gallery's model lies now, if it was moved.
-    """
-    from tipr.gallery.searcher import Searcher
-
-    with Searcher.open(
-        gallery, device, model, _reranker if rerank else None, rerank, long_texts
-    ) as searcher:
-        hits = searcher.search(description, k)
-        lost = searcher.unread(description)
-    if as_json:
-        rows = [{"rank": rank, "score": hit.score, "id": hit.record.id, "path": hit.record.path}
-                for rank, hit in enumerate(hits, 1)]  # fmt: skip
-        print(json.dumps({"query": description, "unread": lost, "hits": rows}))
-        return
-    if not hits:
-        print(f"{gallery} is empty; `tipr index FOLDER --gallery {gallery}` fills it")
-    for rank, hit in enumerate(hits, 1):
-        print(f"{rank:3d}  {hit.score:.3f}  {hit.record.path}")
-
-
-def _reranker(embedder: Embedder) -> PairwiseReranker:
-    """Brings in the head's code only when it is asked for."""
-    from tipr.evaluation.reranking import PairwiseReranker
-
-    return PairwiseReranker.beside(embedder)
-
-
-@app.command
 def show(thing: str | None = None, /, *, as_json: Json = False) -> None:
     """Explain an experiment, a run, a bundle or a gallery; without a name, list the experiments."""
     from tipr.experiments.find import experiment_names
@@ -196,12 +106,14 @@ def show(thing: str | None = None, /, *, as_json: Json = False) -> None:
 
 def _explained(thing: str) -> dict[str, Any]:
     path = Path(thing)
-    if (path / "manifest.json").is_file():
+    from tipr.gallery.opening import is_server, store_is_there
+
+    if is_server(thing) or store_is_there(path):
         from dataclasses import asdict
 
         from tipr.gallery.gallery import Gallery
 
-        gallery = Gallery.open(path)
+        gallery = Gallery.open(thing)
         return {"what": "gallery", "images": len(gallery), **asdict(gallery.manifest)}
     if (path / "experiment.json").is_file():
         metrics = path / "metrics.jsonl"

@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from tipr.cli.bench_data import data as input_
 from tipr.cli.bench_evaluation import evaluation
+from tipr.cli.bench_gallery import bench_gallery
 from tipr.cli.bench_memory import memory
+from tipr.cli.bench_queries import bench_queries
 from tipr.cli.bench_transfer import transfer
 from tipr.cli.options import Device, Into, Json, Out, shown, told
 from tipr.cli.rehearsal import rehearsal
@@ -21,6 +23,8 @@ from tipr.cli.rehearsal import rehearsal
 bench_app = App(name="bench", help="Compare methods, their cost; rehearse a full-size set.")
 bench_app.command(rehearsal)
 bench_app.command(evaluation)
+bench_app.command(bench_gallery, name="gallery")
+bench_app.command(bench_queries, name="queries")
 bench_app.command(memory)
 bench_app.command(transfer)
 bench_app.command(input_, name="data")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from tipr.gallery.gallery import Gallery
 
 Out = Annotated[Path, Parameter(help="Folder to write to.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
@@ -31,6 +37,13 @@ Into = Annotated[str | None, Parameter(
     help="PAGE.md#NAME: a block of a Markdown page that the table is written into.",
 )]  # fmt: skip
 Flag = Annotated[bool, Parameter(negative=())]
+
+GalleryName = Annotated[str, Parameter(
+    help="The gallery: its folder, or milvus://HOST:PORT/NAME.",
+)]  # fmt: skip
+Token = Annotated[str, Parameter(allow_leading_hyphen=True)]  # -camera:lobby
+Where = Annotated[str, Parameter(name="--filter", help="A filter as JSON, beside the tokens.")]
+Zone = Annotated[str, Parameter(help="IANA zone of times without one, as Europe/Berlin.")]
 
 Rerank = Annotated[int, Parameter(
     validator=Number(gte=0),
@@ -59,6 +72,22 @@ def written(text: str, into: str | None) -> None:
         from tipr.bench.pages import put
 
         put(into, text, command())
+
+
+def opened(name: str) -> Gallery:
+    from tipr.gallery.gallery import Gallery
+
+    return Gallery.open(name)
+
+
+def zone_here() -> str:
+    """The IANA zone that this machine's clock is set to; UTC where it does not tell."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    places = [named] if named else []
+    with suppress(OSError):
+        link = str(Path("/etc/localtime").resolve())
+        places.append(link.partition("zoneinfo/")[2])
+    return next((place for place in places if place in available_timezones()), "UTC")
 
 
 def command() -> str:

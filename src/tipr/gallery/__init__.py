@@ -8,10 +8,11 @@ from tipr.gallery.gallery import (
     NotAGallery,
     StaleGallery,
 )
-from tipr.gallery.indexing import IndexReport, index_folders
+from tipr.gallery.indexing import Indexing, IndexReport, index_folders
+from tipr.gallery.record import Hit, Record
 from tipr.gallery.searcher import Searcher, UnreadText
 from tipr.gallery.sheet import contact_sheet
-from tipr.gallery.store import Hit, MemoryStore, Record, Store, StoreError
+from tipr.gallery.store import MemoryStore, Store, StoreError
 
 __all__ = [
     "EmbedderLike",
@@ -19,6 +20,7 @@ __all__ = [
     "GalleryError",
     "Hit",
     "IndexReport",
+    "Indexing",
     "Manifest",
     "MemoryStore",
     "NotAGallery",

@@ -3,30 +3,32 @@
 A picture is known by the SHA-256 of its file, so running again adds only what is new, and the same
 bytes under two names count once, under the first name. A picture that was moved is not embedded
 again, only its record follows it. Files that cannot be used are named with a reason and the rest
-goes on. Reading and decoding run in threads ahead of the encoder.
+goes on. Hashing and decoding run in threads ahead of the encoder; what is held in memory depends on
+the batch, not on the number of files.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from tipr.data.images import UnreadableImage, image_files, open_image
+from tipr.data.images import image_files
+from tipr.gallery.crops import Describe, File, Lot, decoded, described, embedded, hashed
+from tipr.gallery.fact_tables import NAMES as TABLES
+from tipr.gallery.filters import Among
 from tipr.gallery.gallery import EmbedderLike, Gallery
-from tipr.gallery.store import Record
+from tipr.gallery.record import Record
 
 Progress = Callable[[int, int], None]
 
-_DECODED = (768, 384)  # (height, width) kept at least: twice the largest usual input of an encoder
 _THREADS = max(2, min(8, os.cpu_count() or 2))
 _TIDY_EVERY = 200  # batches; many small commits slow a store down
 
@@ -41,26 +43,43 @@ class IndexReport:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """One file, read: its record, and its pixels unless the gallery has them already."""
+@dataclass(frozen=True, kw_only=True)
+class Indexing:
+    """How pictures become rows.
 
-    record: Record
-    image: Image.Image | None
+    `describe` gives the facts of a file from its path and its name inside the folder, as fields of
+    a record; it raises ValueError for a file whose facts cannot be told. `thumbnails` is the height
+    in pixels of the small pictures kept in the gallery, 0 for none.
+    """
+
+    batch: int = 64
+    describe: Describe = field(default=lambda path, name: {})
+    thumbnails: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"a batch is at least 1 picture; this is {self.batch}")
+        if self.thumbnails and not 32 <= self.thumbnails <= 1024:
+            raise ValueError(f"thumbnails are 32 to 1024 pixels high, not {self.thumbnails}")
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """The files settled so far."""
+
     total: int
     progress: Progress | None
     added: int = 0
     already: int = 0
     skipped: list[tuple[Path, str]] = field(default_factory=list)
-    moved: dict[str, Record] = field(default_factory=dict)  # by id; counted in `already`
+    lots: int = 0
 
     def tell(self) -> None:
         if self.progress is not None:
             self.progress(self.added + self.already + len(self.skipped), self.total)
+
+    def report(self, seconds: float) -> IndexReport:
+        return IndexReport(self.added, self.already, tuple(sorted(self.skipped)), seconds)
 
 
 def index_folders(
@@ -68,143 +87,158 @@ def index_folders(
     embedder: EmbedderLike,
     folders: Sequence[Path | str],
     progress: Progress | None = None,
-    batch: int = 64,
+    how: Indexing | None = None,
 ) -> IndexReport:
     """Adds every picture below `folders`; `progress(done, total)` follows the files settled.
 
     Each batch is safe on disk once embedded: after a kill, the same call goes on where it stopped.
     """
-    if batch < 1:
-        raise ValueError(f"a batch is at least 1 picture; this is {batch}")
-    start = time.monotonic()
-    gallery.check(embedder)
-    names = _names(gallery, folders)
-    known = {record.id: record for record in gallery.store.records()}
-    tally = _Tally(len(names), progress)
-    for number, pictures in enumerate(_new_pictures(names, known, batch, tally), start=1):
-        _add(gallery, embedder, pictures, tally)
-        tally.tell()
-        if number % _TIDY_EVERY == 0:
-            gallery.store.maintain()
-    gallery.store.update(list(tally.moved.values()))
-    if tally.added or tally.moved:
-        gallery.store.maintain()
-    tally.tell()
-    skipped = tuple(sorted(tally.skipped))
-    return IndexReport(tally.added, tally.already, skipped, time.monotonic() - start)
+    return index_files(gallery, embedder, files_of(gallery, folders), progress, how)
 
 
-def _names(gallery: Gallery, folders: Sequence[Path | str]) -> dict[Path, str]:
+def files_of(gallery: Gallery, folders: Sequence[Path | str]) -> dict[Path, str]:
     """Every file once, by its absolute path, with its name inside the folder that was given."""
     if not folders:
         raise ValueError("give at least one folder of pictures")
-    inside = gallery.path.resolve()
+    inside = gallery.path.resolve() if gallery.path else None
     names: dict[Path, str] = {}
     for folder in folders:
         for path in image_files(folder):
-            if not path.resolve().is_relative_to(inside):
+            if inside is None or not path.resolve().is_relative_to(inside):
                 name = path.relative_to(folder).as_posix()
-                names.setdefault(path.absolute(), name)
+                if name not in TABLES:
+                    names.setdefault(path.absolute(), name)
     if not names:
         listed = ", ".join(str(folder) for folder in folders)
         raise ValueError(f"there are no files in {listed}; give a folder that holds pictures")
     return names
 
 
-def _new_pictures(
-    names: dict[Path, str], known: dict[str, Record], batch: int, tally: _Tally
-) -> Iterator[list[_Picture]]:
-    """Batches of what the gallery lacks; the other files are counted on the way.
+def index_files(
+    gallery: Gallery,
+    embedder: EmbedderLike,
+    names: Mapping[Path, str],
+    progress: Progress | None = None,
+    how: Indexing | None = None,
+) -> IndexReport:
+    """`index_folders` for files with their names."""
+    how = how or Indexing()
+    start = time.monotonic()
+    gallery.check(embedder)
+    tally = Tally(len(names), progress)
+    for files in _new_files(gallery, names, how, tally):
+        lot = embedded(embedder, files, gallery.store.width, how.thumbnails)
+        keep(gallery, lot, tally)
+    if tally.added:
+        gallery.tidy(embedder)
+    tally.tell()
+    return tally.report(time.monotonic() - start)
 
-    `known` gains every new record; a known picture that was moved is found once.
-    """
-    waiting: list[_Picture] = []
-    for path, picture in _read_ahead(names, known, 2 * batch):
-        if isinstance(picture, UnreadableImage):
-            tally.skipped.append((path, picture.reason))
-        elif (before := known.get(picture.record.id)) is not None:
+
+_Opened = tuple[File, Image.Image]
+_Waiting = deque[tuple[File, Future[Image.Image | str]]]
+
+
+def _new_files(
+    gallery: Gallery, names: Mapping[Path, str], how: Indexing, tally: Tally
+) -> Iterator[list[_Opened]]:
+    """Batches of decoded pictures that the gallery lacks; other files are counted on the way."""
+    seen: set[str] = set()  # in this run: the store learns of them a batch later
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tipr-read")
+    waiting: _Waiting = deque()
+    opened: list[_Opened] = []
+    try:
+        for files in _described(pool, names, how):
+            for file in lacking(gallery, files, seen, tally):
+                waiting.append((file, pool.submit(decoded, file.path)))
+            while len(waiting) > how.batch:
+                yield from _full(waiting, opened, how.batch, tally)
+        while waiting:
+            yield from _full(waiting, opened, how.batch, tally)
+        if opened:
+            yield opened
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _full(
+    waiting: _Waiting, opened: list[_Opened], batch: int, tally: Tally
+) -> Iterator[list[_Opened]]:
+    """Takes in the next picture; a batch, once it is full."""
+    file, future = waiting.popleft()
+    picture = future.result()
+    if isinstance(picture, str):
+        tally.skipped.append((file.path, picture))
+        tally.tell()
+        return
+    opened.append((file, picture))
+    if len(opened) == batch:
+        yield list(opened)
+        opened.clear()
+
+
+def _described(
+    pool: ThreadPoolExecutor, names: Mapping[Path, str], how: Indexing
+) -> Iterator[list[File]]:
+    """Chunks of files in their order, hashed by threads that stay a chunk in front."""
+    rest = iter(names.items())
+    hashing: deque[Future[File]] = deque()
+    while True:
+        for path, name in islice(rest, 2 * how.batch - len(hashing)):
+            hashing.append(pool.submit(_identified, path, name, how.describe))
+        if not hashing:
+            return
+        yield [hashing.popleft().result() for _ in range(min(how.batch, len(hashing)))]
+
+
+def lacking(
+    gallery: Gallery, files: Sequence[File], seen: set[str], tally: Tally
+) -> Iterator[File]:
+    """The files whose picture the gallery has not; the record of one that was moved follows it."""
+    ids = tuple(file.record.id for file in files if file.record is not None)
+    known = {record.id: record for record in gallery.store.records(Among("id", ids))} if ids else {}
+    moved: dict[str, Record] = {}
+    for file in files:
+        if file.record is None:
+            tally.skipped.append((file.path, file.reason))
+        elif file.record.id in known:
             tally.already += 1
-            if before.path != picture.record.path and _is_gone(before.path):
-                moved = _moved(before, picture.record)
-                known[moved.id] = tally.moved[moved.id] = moved
+            before = moved.get(file.record.id, known[file.record.id])
+            if before.path != file.record.path and is_gone(before.path):
+                moved[before.id] = file.record
+        elif file.record.id in seen:
+            tally.already += 1
         else:
-            known[picture.record.id] = picture.record
-            waiting.append(picture)
-        if len(waiting) == batch:
-            yield waiting
-            waiting = []
-        else:
-            tally.tell()
-    if waiting:
-        yield waiting
+            seen.add(file.record.id)
+            yield file
+    if moved:
+        gallery.store.change(tuple(moved), lambda before: _moved(before, moved[before.id]))
+    tally.tell()
 
 
-def _is_gone(path: str) -> bool:
+def is_gone(path: str) -> bool:
     """Whether there is surely nothing; a place that may not be looked into is not gone."""
     try:
-        return not Path(path).exists()
+        return bool(path) and not Path(path).exists()
     except OSError:
         return False
 
 
 def _moved(before: Record, now: Record) -> Record:
-    return Record(before.id, now.path, {**before.extra, **now.extra})
+    return replace(before, path=now.path, extra={**before.extra, **now.extra})
 
 
-def _read_ahead(
-    names: dict[Path, str], known: Container[str], ahead: int
-) -> Iterator[tuple[Path, _Picture | UnreadableImage]]:
-    """The files in their order, read by threads that stay at most `ahead` files in front."""
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tipr-read")
-    pending: deque[tuple[Path, Future[_Picture | UnreadableImage]]] = deque()
-    try:
-        for path, name in names.items():
-            pending.append((path, pool.submit(_read, path, name, known)))
-            if len(pending) >= ahead:
-                path, future = pending.popleft()
-                yield path, future.result()
-        while pending:
-            path, future = pending.popleft()
-            yield path, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _identified(path: Path, name: str, describe: Describe) -> File:
+    return described(hashed(path), name, describe)
 
 
-def _read(path: Path, name: str, known: Container[str]) -> _Picture | UnreadableImage:
-    try:
-        str(path).encode()
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-        record = Record(digest, str(path), {"name": name})
-        return _Picture(record, None if digest in known else open_image(path, at_least=_DECODED))
-    except UnreadableImage as error:
-        return error
-    except UnicodeEncodeError:
-        return UnreadableImage(path, "its name is not valid UTF-8; rename it")
-    except OSError as error:
-        return UnreadableImage(path, f"cannot be opened: {(error.strerror or str(error)).lower()}")
-
-
-def _add(
-    gallery: Gallery, embedder: EmbedderLike, pictures: Sequence[_Picture], tally: _Tally
-) -> None:
-    """Embeds and stores one batch; a picture whose vector is no direction is skipped by name."""
-    vectors = embedder.embed_images([p.image for p in pictures if p.image is not None])
-    vectors = np.asarray(vectors, np.float32)
-    if vectors.shape != (len(pictures), gallery.store.width):
-        raise ValueError(
-            f"the model gave vectors {vectors.shape} for {len(pictures)} pictures; "
-            f"this gallery needs ({len(pictures)}, {gallery.store.width})"
-        )
-    usable = np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 1e-6)
-    records = [picture.record for picture in pictures]
-    added = gallery.store.add(
-        vectors[usable], [record for record, good in zip(records, usable, strict=True) if good]
-    )
+def keep(gallery: Gallery, lot: Lot, tally: Tally) -> None:
+    """Adds what was embedded; it is safe once this returns."""
+    added = gallery.store.add(lot.vectors, lot.records, lot.thumbnails)
     tally.added += added
-    tally.already += int(usable.sum()) - added
-    tally.skipped += [
-        (Path(record.path), "the model gave no usable vector for it")
-        for record, good in zip(records, usable, strict=True)
-        if not good
-    ]
+    tally.already += len(lot.records) - added
+    tally.skipped += lot.skipped
+    tally.lots += 1
+    tally.tell()
+    if tally.lots % _TIDY_EVERY == 0:
+        gallery.store.maintain()

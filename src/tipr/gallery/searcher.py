@@ -16,8 +16,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tipr.gallery.answers import Answer, Judge
+from tipr.gallery.confidence import reading
+from tipr.gallery.filters import Filter
 from tipr.gallery.gallery import EmbedderLike, Gallery, GalleryError
-from tipr.gallery.store import Hit, check_k
+from tipr.gallery.meaning import Compiled, Wanted, compiled, search
+from tipr.gallery.record import Hit
+from tipr.gallery.results import Wish, results
+from tipr.gallery.store import check_k
 
 if TYPE_CHECKING:
     from tipr.embedder.embedder import Embedder, LongTexts
@@ -79,8 +85,11 @@ class Searcher:
             ) from error
         return cls(embedder, opened, None if reranker is None else reranker(embedder), depth)
 
-    def search(self, description: str, k: int = 10) -> list[Hit]:
-        """The `k` pictures that fit the description best, best first.
+    def search(
+        self, description: str, k: int = 10, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Hit]:
+        """The `k` pictures that fit the description best, best first, among those the filter lets
+        through. The description may have clauses with AND, OR and NOT (`tipr.gallery.meaning`).
 
         A hit's score is always the cosine of the embeddings, comparable between all searches of a
         gallery. With a reranker the order of the first `depth` hits is its own, so scores need not
@@ -90,21 +99,74 @@ class Searcher:
         Raises:
             GalleryError: not one picture could be opened to be re-ranked.
         """
+        check_k(k)
         if not description.strip():
             raise ValueError("the description is empty; say what the person looks like")
-        check_k(k)
-        lost = self.embedder.unread(description)
+        query = self._compiled(Wanted(description=description))
+        self._warn(self._unread(query))
+        return self._ranked(query, k, where, exact)
+
+    def find(
+        self,
+        wanted: Wanted | str,
+        wish: Wish | None = None,
+        where: Filter | None = None,
+        *,
+        exact: bool = False,
+    ) -> Answer:
+        """A page of results, grouped as wished, with how likely they are where that can be told."""
+        wanted = Wanted(description=wanted) if isinstance(wanted, str) else wanted
+        wish, store = wish or Wish(), self.gallery.store
+        query = self._compiled(wanted)
+        searched = store.count(where)
+        calibration = reading(store) if query.understood.is_text else None
+        judge = None if calibration is None else Judge(calibration, query, searched)
+        found = results(
+            lambda k: self._ranked(query, k, where, exact),
+            store, wish, where, judge,
+        )  # fmt: skip
+        best = self._best(query, where, judge)
+        return Answer(
+            groups=found.groups,
+            more=found.more,
+            looked_at=found.looked_at,
+            searched=searched,
+            understood=query.understood,
+            where=where,
+            verdict=None if calibration is None else calibration.word(best),
+            probability=None if calibration is None else best,
+            stale=calibration is not None and calibration.stale(len(store)),
+            unread=self._unread(query),
+        )
+
+    def _best(self, query: Compiled, where: Filter | None, judge: Judge | None) -> float:
+        """The probability of the best hit, also where a later page is shown."""
+        hits = search(self.gallery.store, query, 1, where) if judge else []
+        return judge(hits[0]) if judge and hits else 0.0
+
+    def _compiled(self, wanted: Wanted) -> Compiled:
+        self.gallery.check(self.embedder)  # it may have been indexed anew since it was opened
+        return compiled(wanted, self.embedder, self.gallery.store)
+
+    def _ranked(self, query: Compiled, k: int, where: Filter | None, exact: bool) -> list[Hit]:
+        store, sentences = self.gallery.store, query.understood.sentences
+        if self.reranker is None or self.depth == 0 or not sentences:
+            return search(store, query, k, where, exact=exact)
+        hits = search(store, query, max(k, self.depth), where, exact=exact)
+        again = _reordered(hits[: self.depth], sentences, self.reranker)
+        return [*again, *hits[self.depth :]][:k]
+
+    def _unread(self, query: Compiled) -> str | None:
+        """Of the clauses that are read one by one, the first that is too long."""
+        lost = (self.embedder.unread(text) for text in query.understood.texts)
+        return next((word for word in lost if word is not None), None)
+
+    def _warn(self, lost: str | None) -> None:
         if lost is not None:
             warnings.warn(f"the description is longer than the model reads: {lost!r} and what "
                           "follows was not read; say less, or read it by clauses "
                           "(long_texts='clauses', --long-texts clauses)",
-                          UnreadText, stacklevel=2)  # fmt: skip
-        query = self.embedder.embed_texts([description])[0]
-        if self.reranker is None or self.depth == 0:
-            return self.gallery.store.search(query, k)
-        hits = self.gallery.store.search(query, max(k, self.depth))
-        again = _reordered(hits[: self.depth], description, self.reranker)
-        return [*again, *hits[self.depth :]][:k]
+                          UnreadText, stacklevel=3)  # fmt: skip
 
     def unread(self, description: str) -> str | None:
         """The first word of a description that is not read; None when all of it is."""
@@ -125,13 +187,17 @@ class Searcher:
         self.close()
 
 
-def _reordered(hits: Sequence[Hit], description: str, reranker: Reranker) -> list[Hit]:
-    """By the reranker's scores; equal ones and, at the end, NaN keep the order of the hits."""
+def _reordered(hits: Sequence[Hit], sentences: Sequence[str], reranker: Reranker) -> list[Hit]:
+    """By the reranker's best score for any of the sentences; equal ones and, at the end, NaN keep
+    the order of the hits."""
     if not hits:
         return []
-    scores = np.asarray(reranker.scores(description, [Path(hit.record.path) for hit in hits]))
-    if scores.shape != (len(hits),):
-        raise ValueError(f"the reranker gave scores {scores.shape} for {len(hits)} pictures")
+    paths = [Path(hit.record.path) for hit in hits]
+    told = [np.asarray(reranker.scores(sentence, paths)) for sentence in sentences]
+    for scores in told:
+        if scores.shape != (len(hits),):
+            raise ValueError(f"the reranker gave scores {scores.shape} for {len(hits)} pictures")
+    scores = np.fmax.reduce(told)
     if np.isnan(scores).all():
         raise GalleryError(
             f"none of the {len(hits)} pictures to re-rank could be opened, as "
