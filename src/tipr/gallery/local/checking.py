@@ -62,7 +62,7 @@ def _of_vectors(now: Generation, name: str, progress: Progress | None) -> Iterat
             if zlib.crc32(rows[slot].tobytes()) != checksum and _is_there(now, slot):
                 yield f"{name}: the vector of {id} is not the one that was stored"
         last = found[-1][0]
-        now.file.was_read(len(found))
+        now.file.let_go()
         if progress is not None:
             progress(last + 1, count)
 

@@ -31,7 +31,7 @@ def best(
     for start in range(0, len(queries), block):
         some = queries[start : start + block]
         scores = _all(rows, some) if chosen is None else _gathered(rows, chosen, some)
-        file.was_read(size)
+        file.let_go()
         for query, row in zip(some, scores, strict=True):
             yield _settled(rows, chosen, query, row, k)
 

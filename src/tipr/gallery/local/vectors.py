@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Slots = NDArray[np.int64]
 
-_KEPT = 0.3  # of the file may be in this process's memory before the pages are let go
+_KEPT = 0.4  # of the file may be in this process's memory before the pages are let go
 _STATM = Path("/proc/self/statm")
-_AROUND = 2**16  # bytes that the system maps at most when a row is read
 _LEAST = 256 * 2**20  # bytes that are always worth keeping
 
 
@@ -40,7 +39,6 @@ class VectorFile:
             self._file = os.open(path, os.O_RDONLY | binary)  # to search is to read
         self._map: mmap.mmap | None = None
         self._rows: Vectors = np.empty((0, width), np.float32)
-        self._read = 0
 
     def rows(self, count: int) -> Vectors:
         """The first `count` rows (N, D), read-only and not copied.
@@ -73,16 +71,14 @@ class VectorFile:
             os.pwrite(self._file, bytes(self._row), slot * self._row)
         os.fsync(self._file)
 
-    def was_read(self, rows: int) -> None:
-        """Lets go of mapped pages once they add up; the system may keep them cached for all."""
+    def let_go(self) -> None:
+        """Gives mapped pages back once they add up; the system may keep them cached for all.
+
+        To be called after reading: how much one row brings with it is for the system to say.
+        """
         kept = max(_LEAST, _KEPT * len(self._rows) * self._row)
-        self._read += rows * _AROUND
-        if self._map is None or self._read <= kept or not hasattr(self._map, "madvise"):
-            return
-        shared = _shared_bytes()
-        if shared is None or shared > kept:
+        if self._map is not None and hasattr(self._map, "madvise") and _shared_bytes() > kept:
             self._map.madvise(mmap.MADV_DONTNEED)
-            self._read = 0
 
     @property
     def bytes(self) -> int:
@@ -94,9 +90,9 @@ class VectorFile:
         self._file = -1
 
 
-def _shared_bytes() -> int | None:
-    """Of this process's memory, what files lie behind; None where the system does not tell."""
+def _shared_bytes() -> int:
+    """Of this process's memory, what files lie behind; 0 where the system does not tell."""
     try:
         return int(_STATM.read_text().split()[2]) * mmap.PAGESIZE
     except (OSError, IndexError, ValueError):
-        return None
+        return 0
