@@ -8,6 +8,7 @@ point), True is not 1, text is exact.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import cached_property
@@ -30,17 +31,17 @@ from tipr.gallery.fields import (
 from tipr.gallery.record import Record, microseconds
 
 
-class Filter:
+class Filter(ABC):
     """A condition on records."""
 
     depth = 0  # how deep & | ~ nest in it
 
-    def matches(self, record: Record) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def matches(self, record: Record) -> bool: ...
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """What `filter_from_json` reads."""
-        raise NotImplementedError
 
     def __and__(self, other: Filter) -> Filter:
         return All((*_parts(self, All), *_parts(other, All)))

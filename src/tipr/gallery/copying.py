@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tipr.gallery.gallery import MANIFEST, Gallery, GalleryError, create_of
+from tipr.gallery import confidence, retention
+from tipr.gallery.gallery import Gallery, GalleryError, create_of
 from tipr.gallery.opening import store_is_there
 
 _BATCH = 1000
-_NOTES = (MANIFEST, "retention", "calibration")
+_NOTES = (retention.NOTE, confidence.NOTE)
 
 
 def copy(

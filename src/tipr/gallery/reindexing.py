@@ -10,16 +10,16 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from tipr.data.images import UnreadableImage, open_image
+from tipr.gallery import confidence
+from tipr.gallery.crops import File, embedded
 from tipr.gallery.gallery import MANIFEST, EmbedderLike, Gallery, GalleryError, manifest_for
 from tipr.gallery.indexing import Progress
 from tipr.gallery.local import LocalStore
@@ -29,7 +29,7 @@ from tipr.gallery.store import StoreError
 DRAFT = "reindex"
 LOCK = "reindex.lock"
 _BATCH = 64
-_FITTED = ("calibration",)  # notes that were fitted to the old vectors
+_STAY_BEHIND = (MANIFEST, confidence.NOTE)  # of the old model, or fitted to its vectors
 
 
 @dataclass
@@ -97,13 +97,11 @@ def _draft(gallery: Gallery, embedder: EmbedderLike) -> LocalStore:
     """The unfinished one of the same model, or a new one."""
     assert gallery.path is not None
     folder = gallery.path / DRAFT
-    try:
+    with suppress(StoreError):  # there is none, or one that was stopped before it held anything
         draft = LocalStore(folder)
         if json.loads(draft.note(MANIFEST) or "{}").get("fingerprint") == embedder.fingerprint:
             return draft
         draft.close()
-    except StoreError:
-        pass  # none, or one that was stopped before it held anything
     shutil.rmtree(folder, ignore_errors=True)
     draft = LocalStore(folder, embedder.width)
     draft.put_note(MANIFEST, json.dumps(asdict(manifest_for(embedder))))
@@ -147,28 +145,16 @@ def _add(
     records: Sequence[Record],
     done: Reindexed,
 ) -> None:
-    found, pictures = [], []
-    for record in records:
-        picture = _picture(store, record, done)
-        if picture is not None:
-            found.append(record)
-            pictures.append(picture)
-    if not found:
-        return
-    vectors = np.asarray(embedder.embed_images(pictures), np.float32)
-    usable = np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 1e-6)
+    pictures = [(one, _picture(store, one, done)) for one in records]
+    files = [(File(Path(one.path), one), picture) for one, picture in pictures if picture]
+    lot = embedded(embedder, files, draft.width, thumbnails=0)
+    made = {one.id for one in lot.records}
     done.lost += [
-        (record.id, "the model gave no usable vector for it")
-        for record, good in zip(found, usable, strict=True)
-        if not good
+        (file.record.id, "the model gave no usable vector for it")
+        for file, _ in files
+        if file.record and file.record.id not in made
     ]
-    now = datetime.now(UTC)
-    kept = [
-        replace(record, indexed=now, model=embedder.fingerprint)
-        for record, good in zip(found, usable, strict=True)
-        if good
-    ]
-    draft.add(vectors[usable], kept, [store.thumbnail(record.id) for record in kept])
+    draft.add(lot.vectors, lot.records, [store.thumbnail(one.id) for one in lot.records])
 
 
 def _picture(store: LocalStore, record: Record, done: Reindexed) -> Image.Image | None:
@@ -216,6 +202,6 @@ def _catch_up(
         ]
         draft.update([one for one in changed if one != old[one.id]])
     for name, text in store.notes().items():
-        if name != MANIFEST and name not in _FITTED:
+        if name not in _STAY_BEHIND:
             draft.put_note(name, text)
     done.rows = len(draft)

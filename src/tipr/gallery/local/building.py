@@ -84,7 +84,7 @@ def measured(
     quick = _seconds(lambda q: _refined(file, count, codes, q[None], steps + dead), queries[:9])
     good = min(recall.values()) >= 0.99
     return {
-        "used": bool(good and _faster(quick, exact)),
+        "used": bool(good and quick < exact),
         "candidates": wanted,
         "recall": recall,
         "queries": len(queries),
@@ -113,10 +113,6 @@ def _seconds(search: Callable[[Vectors], object], queries: Vectors) -> float:
         search(query)
         times.append(time.perf_counter() - start)
     return float(np.median(times))
-
-
-def _faster(quick: float, exact: float) -> bool:
-    return quick < exact
 
 
 def rebuilt(now: Generation, folder: Path) -> None:

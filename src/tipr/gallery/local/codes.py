@@ -1,7 +1,7 @@
 """Half a byte for every two numbers of a vector: coarse, and so small that all can be looked at.
 
 Product quantisation with 4 bits (Jegou et al., PAMI 2011), scanned with the tables in registers
-(Andre et al., VLDB 2015) by FAISS. A scan reads an eighth of the vectors' bytes and gives
+(Andre et al., VLDB 2015) by FAISS. A scan reads a sixteenth of the vectors' bytes and gives
 candidates, whose exact scores decide. There are no partitions and no graph on purpose: sentences
 lie elsewhere than pictures, and an index that looks only where it expects pictures loses people.
 How many candidates are enough is measured with sentences.

@@ -141,7 +141,8 @@ class Generation:
 def dropped(folder: Path, but: str) -> None:
     """Deletes the generations that are not in use; what cannot be deleted now is so later."""
     for path in list(generations(folder)):
-        if path.name != but:
+        ours = (path / "rows.db").exists() or not any(path.iterdir())
+        if path.name != but and ours:
             shutil.rmtree(path, ignore_errors=True)
 
 

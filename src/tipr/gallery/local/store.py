@@ -43,7 +43,8 @@ class LocalStore:
         self.folder = Path(folder)
         if width is not None and not (self.folder / POINTER).exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            dropped(self.folder, but="")
+            if any(self.folder.iterdir()):
+                raise StoreError(f"{folder} holds other files; choose the name of a new folder")
             Generation(self.folder / "0001", width).close()
             flushed(self.folder / "0001")
             point(self.folder, "0001")

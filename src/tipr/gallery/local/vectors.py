@@ -80,10 +80,6 @@ class VectorFile:
         if self._map is not None and hasattr(self._map, "madvise") and _shared_bytes() > kept:
             self._map.madvise(mmap.MADV_DONTNEED)
 
-    @property
-    def bytes(self) -> int:
-        return os.fstat(self._file).st_size
-
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
