@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_store import FILTERS, varied
 
-from tipr.gallery import Record, StoreError
-from tipr.gallery.filters import Among
+from tipr.gallery import MemoryStore, Record, StoreError
+from tipr.gallery.filters import All, Among, AnyOf, Filter, Not
 from tipr.gallery.local import LocalStore
 from tipr.gallery.local.columns import Columns
 
@@ -428,3 +431,27 @@ def test_tidying_deletes_what_a_killed_compaction_left_and_nothing_else(tmp_path
     store.maintain()
     assert {path.name for path in (tmp_path / "s").iterdir()} == {"current.json", "0001", "2026"}
     assert len(store) == 4
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory) -> tuple[LocalStore, MemoryStore]:
+    """The same 200 rows in a folder and in memory."""
+    stores = LocalStore(tmp_path_factory.mktemp("s") / "s", 3), MemoryStore(3)
+    for store in stores:
+        store.add(np.random.default_rng(0).standard_normal((200, 3)), varied(200))
+        store.remove(["0003", "0150"])
+    return stores
+
+
+@given(
+    st.recursive(
+        st.sampled_from(FILTERS),
+        lambda some: st.one_of(
+            st.tuples(some, some, some).map(All), st.tuples(some, some).map(AnyOf), some.map(Not)
+        ),
+        max_leaves=6,
+    )
+)
+def test_conditions_inside_conditions_choose_as_one_by_one(twins, where: Filter):
+    store, truth = twins
+    assert store.ids(where) == truth.ids(where)

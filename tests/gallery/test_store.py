@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tipr.gallery import MemoryStore, Record, Store
-from tipr.gallery.filters import Among, Filter, Known, Range, TimeOfDay
+from tipr.gallery.filters import All, Among, Filter, Known, Range, TimeOfDay
 
 NewStore = Callable[[int], Store]
 
@@ -308,6 +308,7 @@ def varied(count: int) -> list[Record]:
     ]  # fmt: skip
 
 
+DAY = Range("time", NOON + timedelta(hours=10), NOON + timedelta(hours=34))
 FILTERS: list[Filter] = [
     Among("camera", ("gate",)),
     ~Among("camera", ("gate", "lobby")),
@@ -322,6 +323,10 @@ FILTERS: list[Filter] = [
     ~Known("colour") | Among("colour", ("red",)),
     Among("id", ("0005", "0150", "nobody")),
     ~(Among("camera", ("gate",)) | (Known("time") & ~Range("frame", None, 100))),
+    All(()),
+    DAY & Among("track", tuple(str(n) for n in range(9))) & ~Among("camera", ("gate",)),
+    ~(DAY & (Among("camera", ("gate", "lobby")) | Known("age")) & Range("frame", 13, None)),
+    DAY & TimeOfDay(time(6), time(7), "UTC") & ~All((Known("frame"), DAY, Known("age"))),
 ]
 
 

@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -27,6 +28,7 @@ from tipr.gallery.local.vectors import Slots
 from tipr.gallery.record import microseconds
 
 Mask = NDArray[np.bool_]
+Places = Slots | slice  # slots, or all of them
 
 _TEXTS = ("camera", "track", "source", "model")
 _NUMBERS = ("time", "frame", "indexed")
@@ -35,6 +37,8 @@ _UNKNOWN = np.iinfo(np.int64).min
 _READ = "slot, camera, track, source, model, time, frame, indexed"
 _AT_ONCE = 50_000
 _ANSWERS = 16  # of the database, kept
+_LITTLE = 4  # a quarter of the rows: fewer are gathered sooner than all are compared
+_COMPARED = 6  # words compared one by one are quicker than a table of all words
 
 
 class Columns:
@@ -106,7 +110,8 @@ class Columns:
         if where is None:
             return np.flatnonzero(alive)
         first, last = self._span()
-        return np.flatnonzero(self._mask(moments(where, first, last), database) & alive)
+        mask = self._mask(moments(where, first, last), database, slice(self.size))
+        return np.flatnonzero(mask if alive.all() else mask & alive)
 
     def _span(self) -> tuple[datetime | None, datetime | None]:
         """The first and the last time of living rows, kept until something changes."""
@@ -117,45 +122,60 @@ class Columns:
             self._times = moment(ends[0]), moment(ends[1])
         return self._times
 
-    def _mask(self, where: Filter, database: Database) -> Mask:
+    def _mask(self, where: Filter, database: Database, places: Places) -> Mask:
+        """Which of the places the filter lets through."""
         match where:
             case All(parts):
-                masks = [self._mask(part, database) for part in parts]
-                return reduce(np.logical_and, masks, np.ones(self.size, bool))
+                return self._all(sorted(parts, key=_cost), database, places)
             case AnyOf(parts) if len(parts) > 2 and (bounds := _windows(parts)) is not None:
-                place = np.searchsorted(bounds, self._numbers["time"][: self.size], "right")
+                place = np.searchsorted(bounds, self._numbers["time"][places], "right")
                 return place % 2 == 1
             case AnyOf(parts):
-                masks = [self._mask(part, database) for part in parts]
-                return reduce(np.logical_or, masks, np.zeros(self.size, bool))
+                masks = [self._mask(part, database, places) for part in parts]
+                return reduce(np.logical_or, masks, np.zeros(self._count(places), bool))
             case Not(part):
-                return ~self._mask(part, database)
-        leaf = self._leaf(where)
-        return self._asked(where, database) if leaf is None else leaf
+                return ~self._mask(part, database, places)
+        leaf = self._leaf(where, places)
+        return self._asked(where, database)[places] if leaf is None else leaf
 
-    def _leaf(self, where: Filter) -> Mask | None:
+    def _all(self, parts: Sequence[Filter], database: Database, places: Places) -> Mask:
+        """Each part looks only at what those before it let through, once that is little."""
+        if not parts:
+            return np.ones(self._count(places), bool)
+        mask = self._mask(parts[0], database, places)
+        for part in parts[1:]:
+            if np.count_nonzero(mask) * _LITTLE > len(mask):
+                mask &= self._mask(part, database, places)
+                continue
+            left = np.flatnonzero(mask)
+            some = left if isinstance(places, slice) else places[left]
+            mask[left] = self._mask(part, database, some)
+        return mask
+
+    def _count(self, places: Places) -> int:
+        return self.size if isinstance(places, slice) else len(places)
+
+    def _leaf(self, where: Filter, places: Places) -> Mask | None:
         match where:
             case Among(field, values) if field in _TEXTS:
-                return self._coded(field, [value for value in values if isinstance(value, str)])
+                return self._coded(field, values, places)
             case Known(field) if field in _TEXTS:
-                return self._codes[field][: self.size] != 0
+                return self._codes[field][places] != 0
             case Known(field) if field in _NUMBERS:
-                return self._numbers[field][: self.size] != _UNKNOWN
+                return self._numbers[field][places] != _UNKNOWN
             case Range(field, low, high) if field in _TIMES:
-                return self._between(field, _micro(low), _micro(high))
+                return _between(self._numbers[field][places], _micro(low), _micro(high))
         return None
 
-    def _coded(self, field: str, values: list[str]) -> Mask:
-        column = self._codes[field][: self.size]
-        codes = [code for value in values if (code := self._words[field].get(value)) is not None]
-        wanted = np.zeros(len(self._words[field]), bool)
-        wanted[[code for code in codes if code]] = True
+    def _coded(self, field: str, values: Sequence[Any], places: Places) -> Mask:
+        column, words = self._codes[field][places], self._words[field]
+        codes = {words.get(value, 0) for value in values if isinstance(value, str)} - {0}
+        if len(codes) <= _COMPARED:
+            masks = (column == code for code in codes)
+            return reduce(np.logical_or, masks, np.zeros(len(column), bool))
+        wanted = np.zeros(len(words), bool)
+        wanted[list(codes)] = True
         return wanted[column]
-
-    def _between(self, field: str, low: int | None, high: int | None) -> Mask:
-        column = self._numbers[field][: self.size]
-        mask = column != _UNKNOWN if low is None else column >= low
-        return mask if high is None else mask & (column < high)
 
     def _asked(self, where: Filter, database: Database) -> Mask:
         key = json.dumps(where.to_json())  # Among("x", (1,)) == Among("x", (True,)) in Python
@@ -205,6 +225,25 @@ class Columns:
         if any(columns._codes[n].max(initial=0) >= len(columns._words[n]) for n in _TEXTS):
             raise ValueError(f"the columns in {path} name words that are not there")
         return columns
+
+
+def _cost(part: Filter) -> int:
+    """What is quick to look at comes first; what the database must be asked for, last."""
+    match part:
+        case Range(field) if field in _TIMES:
+            return 0
+        case Known(field) if field in _NUMBERS:
+            return 0
+        case Among(field) | Known(field) if field in _TEXTS:
+            return 1
+        case All() | AnyOf() | Not():
+            return 2
+    return 3
+
+
+def _between(column: NDArray[np.int64], low: int | None, high: int | None) -> Mask:
+    mask = column != _UNKNOWN if low is None else column >= low
+    return mask if high is None else mask & (column < high)
 
 
 def _micro(when: Any) -> int | None:

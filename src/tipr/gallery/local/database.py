@@ -22,6 +22,7 @@ from tipr.gallery.store import StoreError
 WAITS = 60.0  # seconds for another writer
 RECORD = "id, path, camera, time, track, box, frame, source, indexed, model, extra"
 _NAMES = RECORD.split(", ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NO_ROOM = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_FULL")
 _SCHEMA = """
@@ -198,10 +199,9 @@ def record(values: Sequence[Any]) -> Record:
     for name in ("time", "indexed"):
         facts[name] = moment(facts[name])
     facts["box"] = tuple(json.loads(facts["box"])) if facts["box"] else None
-    facts["extra"] = json.loads(facts["extra"])
+    facts["extra"] = json.loads(facts["extra"]) if facts["extra"] != "{}" else {}
     return Record(**facts)
 
 
 def moment(since: int | None) -> datetime | None:
-    start = datetime(1970, 1, 1, tzinfo=UTC)
-    return None if since is None else start + timedelta(microseconds=since)
+    return None if since is None else _EPOCH + timedelta(microseconds=since)
