@@ -118,7 +118,7 @@ def verify_export(folder: Path | str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(
             f"{folder} is no whole export of tipr, its {SUMS} cannot be read; "
-            "give the folder that tipr export wrote"
+            "give the folder that `tipr search --export` wrote"
         ) from error
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not _plain_folder(p)}
     wrong, listed = [], {SUMS}
