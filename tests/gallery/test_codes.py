@@ -12,6 +12,7 @@ import pytest
 from tipr.gallery import MemoryStore, Record
 from tipr.gallery.filters import Among, Range
 from tipr.gallery.local import LocalStore, building, searching
+from tipr.gallery.local.files import Generation
 
 
 def records(*ids: str) -> list[Record]:
@@ -160,3 +161,14 @@ def test_a_width_that_is_odd_has_codes_too(coded, tmp_path: Path):
     store.maintain(queries)
     assert store.facts()["index"] == "codes"
     assert agreement(store, truth, queries, 10, None) >= 0.99
+
+
+def test_rows_of_fewer_bytes_than_the_codes_are_scored_one_by_one(coded, monkeypatch):
+    store, truth, queries = coded
+    monkeypatch.setattr(searching, "EXACT", 10)
+    asked = []
+    monkeypatch.setattr(Generation, "coarse", lambda now: asked.append(now))
+    for below, through_codes in ((4000 // 16, False), (4000 // 16 + 1, True)):
+        few = Range("n", 0, below)
+        assert store.search_many(queries, 10, few) == truth.search_many(queries, 10, few)
+        assert bool(asked) == through_codes

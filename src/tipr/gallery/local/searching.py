@@ -1,7 +1,8 @@
 """Which rows a search scores: all that the filter lets through, or what coarse codes name of them.
 
-Up to `EXACT` rows every one is scored. Above, the codes of all rows name candidates; if too few of
-them pass the filter, because it goes against the query, every row that passes is scored after all.
+Up to `EXACT` rows every one is scored, and so are those that a filter lets through if they are
+fewer bytes than the codes of all rows. Otherwise the codes name candidates; if too few of them pass
+the filter, because it goes against the query, every row that passes is scored after all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tipr.gallery.local.scan import Scored
 from tipr.gallery.local.vectors import Slots, Vectors
 
 EXACT = 50_000  # rows
+_SMALLER = 16  # codes than vectors
 _SPARE = 2  # a filter lets more of the candidates through for one query and fewer for another
 
 
@@ -28,7 +30,7 @@ def ranked(
     whole = where is None and len(now.columns) == count
     chosen = None if whole else now.columns.chosen(where, now.database)
     many = count if chosen is None else len(chosen)
-    codes = now.coarse() if many > EXACT and not exact else None
+    codes = None if exact or many <= max(EXACT, count // _SMALLER) else now.coarse()
     if codes is None:
         yield from scan.best(now.file, count, chosen, queries, k)
         return
