@@ -34,11 +34,32 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         """`visible` is True where a token (row) may look at another (column)."""
+        query, key, value = self._heads(x)
+        return self._mixed(query, key, value, visible)
+
+    def at(
+        self,
+        place: Int[Tensor, " B"],
+        x: Float[Tensor, "B N D"],
+        visible: Bool[Tensor, "B 1 1 N"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """What `forward` gives at one place of each row."""
+        query, key, value = self._heads(x)
+        rows = torch.arange(len(x), device=x.device)
+        return self._mixed(query[rows, :, place][:, :, None], key, value, visible)[:, 0]
+
+    def _heads(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, H, N, D / H)."""
         count, length, width = x.shape
         qkv = self.qkv(x).view(count, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        return query, key, value
+
+    def _mixed(
+        self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None
+    ) -> Float[Tensor, "B M D"]:
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self.out(mixed.transpose(1, 2).reshape(count, length, width))
+        return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class CrossAttention(nn.Module):
@@ -101,6 +122,17 @@ class Block(nn.Module):
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         return kept_or_not(self, self._added, x, visible)
+
+    def at(
+        self,
+        place: Int[Tensor, " B"],
+        x: Float[Tensor, "B N D"],
+        visible: Bool[Tensor, "B 1 1 N"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """What `forward` gives at one place of each row, without the work for the others."""
+        mixed = self.attention.at(place, self.norm_attention(x), visible)
+        one = x[torch.arange(len(x), device=x.device), place] + mixed
+        return one + self.feedforward(self.norm_feedforward(one))
 
     def _added(
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None

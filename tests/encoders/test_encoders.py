@@ -59,6 +59,16 @@ def test_a_batch_does_not_change_a_picture(encoder) -> None:
     assert torch.allclose(together[1:2], alone, atol=1e-5)
 
 
+def test_the_embedding_alone_is_the_same(encoder) -> None:
+    batch = images(encoder)
+    assert torch.allclose(
+        encoder.embed_image(batch), encoder.encode_image(batch).embedding, atol=1e-5
+    )
+    for sentences in (SENTENCES, SENTENCES[:1, :4]):
+        whole = encoder.encode_text(sentences).embedding
+        assert torch.allclose(encoder.embed_text(sentences), whole, atol=1e-5)
+
+
 def test_word_order_matters(encoder) -> None:
     swapped = SENTENCES[1:, [0, 4, 3, 2, 1, 5]]
     a, b = encoder.encode_text(SENTENCES[1:]), encoder.encode_text(swapped)

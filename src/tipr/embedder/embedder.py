@@ -90,8 +90,7 @@ class Embedder:
             raise TypeError("embed_texts takes a list of sentences; wrap a single one in [ ]")
         if self.long_texts == "clauses":
             return self._clause_means(texts, batch_size)
-        rows = [self._text_rows(chunk) for chunk in _chunks(texts, batch_size)]
-        return np.concatenate(rows) if rows else np.zeros((0, self.width), np.float32)
+        return self._by_length(texts, batch_size)
 
     def unread(self, text: str) -> str | None:
         """The first word of this sentence that is not read; None when all of it is."""
@@ -102,24 +101,29 @@ class Embedder:
     def _clause_means(self, texts: Sequence[str], batch_size: int) -> Float32[np.ndarray, "N D"]:
         parts = [chunks_that_fit(self.tokenizer, text) for text in texts]
         flat = [part for chunks in parts for part in chunks]
-        rows = [self._text_rows(chunk) for chunk in _chunks(flat, batch_size)]
-        if not rows:
-            return np.zeros((0, self.width), np.float32)
         owners = np.repeat(np.arange(len(texts)), [len(chunks) for chunks in parts])
         sums = np.zeros((len(texts), self.width), np.float32)
-        np.add.at(sums, owners, np.concatenate(rows))
+        np.add.at(sums, owners, self._by_length(flat, batch_size))
         return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+
+    def _by_length(self, texts: Sequence[str], batch_size: int) -> Float32[np.ndarray, "N D"]:
+        """Sentences of about one length together: a batch is as long as its longest."""
+        found = np.zeros((len(texts), self.width), np.float32)
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        for some in _chunks(order, batch_size):
+            found[some] = self._text_rows([texts[place] for place in some])
+        return found
 
     def _image_rows(self, images: Sequence[Picture]) -> np.ndarray:
         pixels = torch.stack(
             [self.transform(i if isinstance(i, Image.Image) else open_image(i)) for i in images]
         )
         with self._inference():
-            return _unit(self.encoder.encode_image(pixels.to(self.device)).embedding)
+            return _unit(self.encoder.embed_image(pixels.to(self.device)))
 
     def _text_rows(self, texts: Sequence[str]) -> np.ndarray:
         with self._inference():
-            return _unit(self.encoder.encode_text(self.tokenizer(texts).to(self.device)).embedding)
+            return _unit(self.encoder.embed_text(self.tokenizer(texts).to(self.device)))
 
     @contextmanager
     def _inference(self) -> Generator[None]:

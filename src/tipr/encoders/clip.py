@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of
-from tipr.transformer import Block, QuickGELU, chosen
+from tipr.transformer import Block, QuickGELU, attention_to, chosen
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU}
 
@@ -92,15 +92,27 @@ class CLIPEncoder(Encoder):
     def encode_image(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
     ) -> Encoded:
-        x = self.patches(images).flatten(2).mT + self.place[:, 1:]
-        if keep is not None:
-            x = chosen(x, keep)
-        first = (self.image_class + self.place[:, :1]).expand(len(x), -1, -1)
-        x = self.norm_patches(torch.cat([first, x], dim=1))
+        x = self._patches(images, keep)
         for block in self.image_blocks:
             x = block(x)
         x = self.image_out(self.norm_image(x))
         return Encoded(embedding=x[:, 0], tokens=x[:, 1:])
+
+    def embed_image(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        x = self._patches(images)
+        for block in self.image_blocks[:-1]:
+            x = block(x)
+        first = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        return self.image_out(self.norm_image(self.image_blocks[-1].at(first, x)))
+
+    def _patches(
+        self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        x = self.patches(images).flatten(2).mT + self.place[:, 1:]
+        if keep is not None:
+            x = chosen(x, keep)
+        first = (self.image_class + self.place[:, :1]).expand(len(x), -1, -1)
+        return self.norm_patches(torch.cat([first, x], dim=1))
 
     def encode_text(
         self, tokens: Int[Tensor, "B L"], keep: Int[Tensor, "B K"] | None = None
@@ -112,9 +124,7 @@ class CLIPEncoder(Encoder):
             if not (tokens == self.config.end_id).any(dim=1).all():
                 raise ValueError("a sentence lost its end token, which CLIP reads it from; drop "
                                  "words row by row (shared_positions=False)")  # fmt: skip
-        length = tokens.shape[1]
-        earlier = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-        visible = earlier.expand(len(tokens), 1, length, length)
+        visible = _earlier(tokens)
         for block in self.text_blocks:
             x = block(x, visible)
         x = self.text_out(self.norm_text(x))
@@ -122,9 +132,25 @@ class CLIPEncoder(Encoder):
         rows = torch.arange(len(x), device=x.device)
         return Encoded(embedding=x[rows, end], tokens=x, padding=padding)
 
+    def embed_text(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B D"]:
+        x = self.word(tokens) + self.order[:, : tokens.shape[1]]
+        visible = _earlier(tokens)
+        for block in self.text_blocks[:-1]:
+            x = block(x, visible)
+        end, padding = _ends(tokens, self.config.end_id)
+        x = self.text_blocks[-1].at(end, x, attention_to(~padding))
+        return self.text_out(self.norm_text(x))
+
 
 def _blocks(width: int, heads: int, layers: int, activation: type[nn.Module]) -> nn.ModuleList:
     return nn.ModuleList(Block(width, heads, activation) for _ in range(layers))
+
+
+def _earlier(tokens: Int[Tensor, "B L"]) -> Bool[Tensor, "B 1 L L"]:
+    """Every token looks at itself and those before it."""
+    length = tokens.shape[1]
+    earlier = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
+    return earlier.expand(len(tokens), 1, length, length)
 
 
 def _ends(tokens: Int[Tensor, "B L"], end_id: int) -> tuple[Int[Tensor, " B"], Bool[Tensor, "B L"]]:

@@ -70,6 +70,14 @@ class Encoder(nn.Module, ABC):
         those that stay keep their positions. Default all.
         """
 
+    def embed_image(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """The embedding of `encode_image`, without what only its tokens need."""
+        return self.encode_image(images).embedding
+
+    def embed_text(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B D"]:
+        """The embedding of `encode_text`, without what only its tokens need."""
+        return self.encode_text(tokens).embedding
+
 
 def parameters_of(*parts: nn.Module | nn.Parameter) -> list[nn.Parameter]:
     """The parameters of each part, in order."""

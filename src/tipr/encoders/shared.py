@@ -108,6 +108,25 @@ class SharedEncoder(Encoder):
         x = self._encoded(x, "text", attention_to(~padding, x.shape[1]))
         return Encoded(embedding=x[:, 0], tokens=x, padding=padding)
 
+    def embed_image(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        return self._first(self.picture(images), "image")
+
+    def embed_text(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B D"]:
+        return self._first(self.sentence(tokens), "text", tokens != 0)
+
+    def _first(
+        self,
+        x: Float[Tensor, "B N D"],
+        modality: Modality,
+        present: Bool[Tensor, "B N"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """The first token of each row; in the last block nothing else is worked out."""
+        visible = None if present is None else attention_to(present, x.shape[1])
+        for block in self.blocks[:-1]:
+            x = block(x, modality, visible)
+        x = self.blocks[-1].first(x, modality, None if present is None else attention_to(present))
+        return self.norm(x)
+
     def _encoded(
         self,
         x: Float[Tensor, "B N D"],
@@ -141,6 +160,17 @@ class SharedBlock(nn.Module):
         visible: Bool[Tensor, "B 1 N N"] | None = None,
     ) -> Float[Tensor, "B N D"]:
         return kept_or_not(self, self._added, x, modality, visible)
+
+    def first(
+        self,
+        x: Float[Tensor, "B N D"],
+        modality: Modality,
+        visible: Bool[Tensor, "B 1 1 N"] | None,
+    ) -> Float[Tensor, "B D"]:
+        """What `forward` gives for the first token in evaluation, without the work for others."""
+        start = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        one = x[:, 0] + self.attention.at(start, self.norm_attention(x), visible)
+        return one + self.feedforward[modality](self.norm_feedforward(one))
 
     def parameters_for(self, modality: Modality) -> list[nn.Parameter]:
         shared = (self.norm_attention, self.attention, self.norm_feedforward)
