@@ -45,7 +45,7 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B D"]:
         """What `forward` gives at one place of each row."""
         query, key, value = self._heads(x)
-        rows = torch.arange(len(x), device=x.device)
+        rows = torch.arange(x.shape[0], device=x.device)
         return self._mixed(query[rows, :, place][:, :, None], key, value, visible)[:, 0]
 
     def _heads(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,7 +131,7 @@ class Block(nn.Module):
     ) -> Float[Tensor, "B D"]:
         """What `forward` gives at one place of each row, without the work for the others."""
         mixed = self.attention.at(place, self.norm_attention(x), visible)
-        one = x[torch.arange(len(x), device=x.device), place] + mixed
+        one = x[torch.arange(x.shape[0], device=x.device), place] + mixed
         return one + self.feedforward(self.norm_feedforward(one))
 
     def _added(

@@ -21,6 +21,7 @@ from tipr.cli.compare import compare
 from tipr.cli.data import data_app
 from tipr.cli.demo import demo
 from tipr.cli.evaluation import eval_
+from tipr.cli.exporting import export
 from tipr.cli.gallery import gallery_app
 from tipr.cli.indexing import calibrate, index, reindex, watch
 from tipr.cli.models import import_, push
@@ -40,6 +41,7 @@ app.command(eval_, name="eval")
 app.command(compare)
 app.command(import_, name="import")
 app.command(push)
+app.command(export)
 app.command(gallery_app)
 for verb in (index, search, calibrate, reindex, watch):
     app.command(verb)

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -28,10 +29,10 @@ from tipr.encoders.encoder import Encoder
 
 FORMAT = 2
 KIND = "tipr"
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, GRAPHS = "config.json", "model.safetensors", "graphs"
 PARTS = frozenset({
     CONFIG, WEIGHTS, "README.md", "merges.txt", "vocab.json", "vocab.txt",
-    "reranker.json", "reranker.safetensors",
+    "reranker.json", "reranker.safetensors", GRAPHS,
 })  # fmt: skip
 OWN = "shipped:"  # begins the name of a model that comes with the package
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -39,9 +40,15 @@ _MALFORMED = (RuntimeError, TypeError, AttributeError, UnicodeDecodeError)
 
 
 def write(
-    folder: Path, encoder: Encoder, tokenizer: Tokenizer, description: dict[str, Any]
+    folder: Path,
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    description: dict[str, Any],
+    graphs: Path | None = None,
 ) -> None:
     """Writes a bundle, whole or not at all; only a bundle is ever replaced.
+
+    `graphs` is a folder of exported graphs, which is moved into it.
 
     Raises:
         ValueError: the folder holds anything else.
@@ -57,6 +64,8 @@ def write(
         tokenizer.save(draft)
         _write_text(draft / CONFIG, json.dumps(facts, indent=2) + "\n")
         _write_text(draft / "README.md", card(facts, encoder))
+        if graphs is not None:
+            shutil.move(graphs, draft / GRAPHS)
         _open_to_all(draft)
         _swapped_in(draft, folder)
     except (OSError, SafetensorError) as error:
@@ -66,15 +75,17 @@ def write(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def read(folder: Path) -> tuple[Encoder, ImageTransform, Tokenizer]:
-    """Raises ValueError when the bundle is damaged, or of another version or kind."""
+def read(folder: Path, weights: bool = True) -> tuple[Encoder, ImageTransform, Tokenizer]:
+    """Without `weights` the encoder is a shape that nothing can be embedded with.
+
+    Raises:
+        ValueError: the bundle is damaged, or of another version or kind.
+    """
     try:
         facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         _check_kind(facts, folder)
-        weights = load_file(folder / WEIGHTS)
         tokenizer = read_tokenizer(folder, facts["text_length"])
-        encoder = from_json(facts["encoder"]).build()
-        encoder.load_state_dict({name: value.float() for name, value in weights.items()})
+        encoder = _built(facts["encoder"], folder / WEIGHTS if weights else None)
         transform = ImageTransform.from_json(facts["transform"])
     except PermissionError as error:
         raise ValueError(
@@ -83,6 +94,15 @@ def read(folder: Path) -> tuple[Encoder, ImageTransform, Tokenizer]:
     except (OSError, KeyError, json.JSONDecodeError, SafetensorError, *_MALFORMED) as error:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
     return encoder, transform, tokenizer
+
+
+def _built(facts: dict[str, Any], weights: Path | None) -> Encoder:
+    with torch.device("meta"):  # no time is spent on numbers that are replaced
+        encoder = from_json(facts).build()
+    if weights is not None:
+        encoder.to_empty(device="cpu")  # which keeps the memory format
+        encoder.load_state_dict(load_file(weights))
+    return encoder
 
 
 def find_bundle(path: Path | str) -> Path:
@@ -168,9 +188,8 @@ def _open_to_all(draft: Path) -> None:
     """As files and folders of this user are by default, not as temporary ones are."""
     mask = os.umask(0)
     os.umask(mask)
-    draft.chmod(0o777 & ~mask)
-    for path in draft.iterdir():
-        path.chmod(0o666 & ~mask)
+    for path in (draft, *draft.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,15 +13,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from PIL import Image
 from torch import Tensor
 
 from tipr.data.clauses import chunks_that_fit, cut_word
 from tipr.data.images import ImageTransform, open_image
 from tipr.data.text import Tokenizer
-from tipr.embedder import bundle
+from tipr.embedder import bundle, graphs
+from tipr.embedder.runtime import PYTORCH, Eager, Runtime
 from tipr.encoders.catalogue import to_json
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.encoder import Encoder
@@ -49,17 +49,38 @@ class Embedder:
         _check(encoder, transform, tokenizer)
         if long_texts not in get_args(LongTexts):
             raise ValueError(f"long_texts is one of {', '.join(get_args(LongTexts))}")
-        self.encoder, self.transform, self.tokenizer = encoder, transform, tokenizer
+        self.transform, self.tokenizer = transform, tokenizer
         self.source, self.long_texts = source, long_texts
-        encoder.mask_id, encoder.word_ids = tokenizer.specials.mask, tokenizer.word_ids
+        self.runtime: Runtime = Eager(encoder)
+        self._encoder = encoder
+        self._folder: Path | None = None  # of weights that are not read yet
+        self._own(encoder)
+
+    @property
+    def encoder(self) -> Encoder:
+        """In PyTorch; where a graph computes the vectors, the weights are read only now."""
+        if self._folder is not None:
+            self._encoder, self._folder = bundle.read(self._folder)[0], None
+            self._own(self._encoder)
+        return self._encoder
+
+    def _own(self, encoder: Encoder) -> None:
+        """Tells the encoder which ids the tokenizer has for words."""
+        encoder.mask_id, encoder.word_ids = self.tokenizer.specials.mask, self.tokenizer.word_ids
+
+    def computed_by(self, runtime: Runtime) -> Embedder:
+        """The same model, whose vectors another runtime computes."""
+        other = copy(self)
+        other.runtime = runtime
+        return other
 
     @property
     def width(self) -> int:
-        return self.encoder.width
+        return self._encoder.width
 
     @property
     def device(self) -> torch.device:
-        return next(self.encoder.parameters()).device
+        return self.runtime.device
 
     @cached_property
     def fingerprint(self) -> str:
@@ -114,54 +135,84 @@ class Embedder:
             found[some] = self._text_rows([texts[place] for place in some])
         return found
 
+    def pixels(self, images: Iterable[Picture]) -> Float[Tensor, "B 3 H W"]:
+        """What the encoder reads of these pictures, on the CPU."""
+        opened = (i if isinstance(i, Image.Image) else open_image(i) for i in images)
+        resized = [self.transform.resized(picture) for picture in opened]
+        return self.transform.normalised(torch.stack(resized).float() / 255)
+
     def _image_rows(self, images: Sequence[Picture]) -> np.ndarray:
-        pixels = torch.stack(
-            [self.transform(i if isinstance(i, Image.Image) else open_image(i)) for i in images]
-        )
-        with self._inference():
-            return _unit(self.encoder.embed_image(pixels.to(self.device)))
+        return _unit(self.runtime.images(self.pixels(images)))
 
     def _text_rows(self, texts: Sequence[str]) -> np.ndarray:
-        with self._inference():
-            return _unit(self.encoder.embed_text(self.tokenizer(texts).to(self.device)))
-
-    @contextmanager
-    def _inference(self) -> Generator[None]:
-        training = self.encoder.training
-        self.encoder.eval()
-        with torch.inference_mode():
-            yield
-        self.encoder.train(training)
+        return _unit(self.runtime.texts(self.tokenizer(texts)))
 
     def _description(self) -> dict[str, Any]:
         return {
-            "encoder": to_json(self.encoder.config),
+            "encoder": to_json(self._encoder.config),
             "transform": self.transform.to_json(),
             "text_length": self.tokenizer.length,
         }
 
-    def save(self, folder: Path | str) -> None:
+    def save(self, folder: Path | str, graphs: Path | None = None) -> None:
         """Writes the bundle, whole or not at all; weights are rounded to half precision.
+
+        `graphs` is a folder of exported graphs to move into it; those of another bundle stay there.
 
         Raises:
             OSError: it could not be written; a bundle that was there is intact.
         """
-        bundle.write(Path(folder), self.encoder, self.tokenizer, self._description())
+        bundle.write(Path(folder), self.encoder, self.tokenizer, self._description(), graphs)
 
     @classmethod
     def load(
-        cls, path: Path | str = "shipped:small", device: str = "auto", long_texts: LongTexts = "cut"
+        cls,
+        path: Path | str = "shipped:small",
+        device: str = "auto",
+        long_texts: LongTexts = "cut",
+        runtime: str = graphs.AUTO,
     ) -> Embedder:
         """A bundle folder, a run folder (its best bundle), the name of a shipped model, or
         `hf:ORGANISATION/NAME` of the Hugging Face hub.
 
+        On a CPU the quickest of the graphs that the bundle carries computes the vectors, if this
+        machine has its engine; `runtime` names another (`pytorch`, `openvino:int8`, ...). The
+        weights are read then only if somebody asks for the `encoder`.
+
         Raises:
-            ValueError: there is no such model, or it is damaged or of another version.
+            ValueError: there is no such model or runtime, or it is damaged or of another version.
         """
-        folder = bundle.find_bundle(path)
-        encoder, transform, tokenizer = bundle.read(folder)
+        folder, place = bundle.find_bundle(path), pick_device(device)
         where = str(path) if str(path).startswith(bundle.HUB) else bundle.name_of(folder)
-        return cls(encoder.to(pick_device(device)), transform, tokenizer, where, long_texts)
+        found = exported(folder, place, runtime)
+        if found is None:
+            encoder, transform, tokenizer = bundle.read(folder)
+            return cls(encoder.to(place), transform, tokenizer, where, long_texts)
+        graph, fingerprint = found
+        encoder, transform, tokenizer = bundle.read(folder, weights=False)
+        embedder = cls(encoder, transform, tokenizer, where, long_texts)
+        embedder.runtime, embedder.fingerprint, embedder._folder = graph, fingerprint, folder
+        return embedder
+
+
+def exported(folder: Path, device: torch.device, runtime: str) -> tuple[Runtime, str] | None:
+    """The graphs to use in place of PyTorch, and the fingerprint of the model they were made of.
+
+    Raises:
+        ValueError: the runtime that is asked for is not to be had here.
+    """
+    if runtime == PYTORCH or (runtime == graphs.AUTO and device.type != "cpu"):
+        return None
+    there = graphs.read(folder)
+    if there is None:
+        if runtime != graphs.AUTO:
+            raise ValueError(f"{folder} has no exported graphs for {runtime}; make them with: "
+                             f"tipr export {folder} --out MODEL --crops FOLDER")  # fmt: skip
+        return None
+    if device.type != "cpu":
+        raise ValueError(f"the graphs of {runtime} are for CPUs; add --device cpu")
+    found = graphs.chosen(folder, there, runtime)
+    return None if found is None else (found, there.of)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -191,8 +242,8 @@ def _check(encoder: Encoder, transform: ImageTransform, tokenizer: Tokenizer) ->
                          "data.tokenizer")  # fmt: skip
 
 
-def _unit(embedding: Tensor) -> Float32[np.ndarray, "N D"]:
-    return F.normalize(embedding.float()).cpu().numpy()
+def _unit(vectors: Float32[np.ndarray, "N D"]) -> Float32[np.ndarray, "N D"]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

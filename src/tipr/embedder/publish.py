@@ -29,5 +29,7 @@ def publish(model: Path | str, name: str, license_: str, data: str, *, private: 
         for part in sorted(PARTS):  # and nothing else that may lie in the folder
             if (folder / part).is_file():
                 shutil.copyfile(folder / part, copy / part)
+            elif (folder / part).is_dir():
+                shutil.copytree(folder / part, copy / part)
         fill_terms(copy, license_, data)
         return upload(copy, name, private=private)

@@ -100,10 +100,11 @@ class CLIPEncoder(Encoder):
 
     def embed_image(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         x = self._patches(images)
-        for block in self.image_blocks[:-1]:
+        *blocks, last = self.image_blocks
+        for block in blocks:
             x = block(x)
-        first = torch.zeros(len(x), dtype=torch.long, device=x.device)
-        return self.image_out(self.norm_image(self.image_blocks[-1].at(first, x)))
+        first = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+        return self.image_out(self.norm_image(last.at(first, x)))  # ty: ignore[not-callable]
 
     def _patches(
         self, images: Float[Tensor, "B 3 H W"], keep: Int[Tensor, "B K"] | None = None
@@ -111,7 +112,7 @@ class CLIPEncoder(Encoder):
         x = self.patches(images).flatten(2).mT + self.place[:, 1:]
         if keep is not None:
             x = chosen(x, keep)
-        first = (self.image_class + self.place[:, :1]).expand(len(x), -1, -1)
+        first = (self.image_class + self.place[:, :1]).expand(x.shape[0], -1, -1)
         return self.norm_patches(torch.cat([first, x], dim=1))
 
     def encode_text(
@@ -129,16 +130,16 @@ class CLIPEncoder(Encoder):
             x = block(x, visible)
         x = self.text_out(self.norm_text(x))
         end, padding = _ends(tokens, self.config.end_id)
-        rows = torch.arange(len(x), device=x.device)
+        rows = torch.arange(x.shape[0], device=x.device)
         return Encoded(embedding=x[rows, end], tokens=x, padding=padding)
 
     def embed_text(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B D"]:
         x = self.word(tokens) + self.order[:, : tokens.shape[1]]
-        visible = _earlier(tokens)
-        for block in self.text_blocks[:-1]:
+        visible, (end, padding) = _earlier(tokens), _ends(tokens, self.config.end_id)
+        *blocks, last = self.text_blocks
+        for block in blocks:
             x = block(x, visible)
-        end, padding = _ends(tokens, self.config.end_id)
-        x = self.text_blocks[-1].at(end, x, attention_to(~padding))
+        x = last.at(end, x, attention_to(~padding))  # ty: ignore[not-callable]
         return self.text_out(self.norm_text(x))
 
 
@@ -150,7 +151,7 @@ def _earlier(tokens: Int[Tensor, "B L"]) -> Bool[Tensor, "B 1 L L"]:
     """Every token looks at itself and those before it."""
     length = tokens.shape[1]
     earlier = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-    return earlier.expand(len(tokens), 1, length, length)
+    return earlier.expand(tokens.shape[0], 1, length, length)
 
 
 def _ends(tokens: Int[Tensor, "B L"], end_id: int) -> tuple[Int[Tensor, " B"], Bool[Tensor, "B L"]]:

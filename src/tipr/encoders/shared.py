@@ -122,10 +122,11 @@ class SharedEncoder(Encoder):
     ) -> Float[Tensor, "B D"]:
         """The first token of each row; in the last block nothing else is worked out."""
         visible = None if present is None else attention_to(present, x.shape[1])
-        for block in self.blocks[:-1]:
+        seen = None if present is None else attention_to(present)
+        *blocks, last = self.blocks
+        for block in blocks:
             x = block(x, modality, visible)
-        x = self.blocks[-1].first(x, modality, None if present is None else attention_to(present))
-        return self.norm(x)
+        return self.norm(last.first(x, modality, seen))  # ty: ignore[not-callable]
 
     def _encoded(
         self,
@@ -168,7 +169,7 @@ class SharedBlock(nn.Module):
         visible: Bool[Tensor, "B 1 1 N"] | None,
     ) -> Float[Tensor, "B D"]:
         """What `forward` gives for the first token in evaluation, without the work for others."""
-        start = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        start = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
         one = x[:, 0] + self.attention.at(start, self.norm_attention(x), visible)
         return one + self.feedforward[modality](self.norm_feedforward(one))
 
@@ -209,7 +210,7 @@ class PictureEmbedding(nn.Module):
         x = self.patches(images).flatten(2).mT + where[:, 1:]
         if keep is not None:
             x = chosen(x, keep)
-        first = (self.class_token + where[:, :1]).expand(len(x), -1, -1)
+        first = (self.class_token + where[:, :1]).expand(x.shape[0], -1, -1)
         return torch.cat([first, x], dim=1)
 
 
