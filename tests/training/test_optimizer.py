@@ -13,7 +13,7 @@ from tipr.data.sampling import Shuffled
 from tipr.experiments import clip, clip_sdm, ivt
 from tipr.training.experiment import Experiment, OptimConfig
 from tipr.training.loop import catch_up, train
-from tipr.training.optimizer import build_optimizer, keep_half, schedule
+from tipr.training.optimizer import _algorithm, build_optimizer, fuse, keep_half, schedule
 
 CONFIG = OptimConfig(
     epochs=60, lr=1.0, head_lr=1.0, warmup_epochs=5, warmup_from=0.1, by_epoch=True
@@ -103,6 +103,57 @@ def test_each_algorithm_can_be_chosen(name, kind) -> None:
 
 def test_the_first_beta_is_the_momentum_of_sgd() -> None:
     assert {g["momentum"] for g in groups(algorithm="sgd", betas=(0.7, 0.999))} == {0.7}
+
+
+def small_steps(name: str, loads: bool, layout: str, plain: bool = False) -> torch.Tensor:
+    """Where five updates take a kernel, its gradients or its saved moments lying otherwise."""
+    torch.manual_seed(0)
+    wide, vector = nn.Conv2d(16, 32, 3), nn.Parameter(torch.randn(5))
+    if layout == "parameter":
+        wide.to(memory_format=torch.channels_last)
+    config = replace(CONFIG, algorithm=name, lr=1e-2, head_lr=1e-2, weight_decay=0.02)
+    groups = [{"params": [*wide.parameters(), vector], "lr": 1e-2, "weight_decay": 0.02}]
+    optimizer = _algorithm(groups, config)
+    if not plain:
+        fuse(optimizer)
+    for step in range(5):
+        for parameter in (*wide.parameters(), vector):
+            gradient = torch.randn(parameter.shape)
+            other = layout == "gradient" and gradient.ndim == 4
+            parameter.grad = gradient.to(memory_format=torch.channels_last) if other else gradient
+        if loads and step == 2:
+            optimizer.load_state_dict(_plainly_saved(optimizer))
+        optimizer.step()
+    return wide.weight.detach().clone()
+
+
+def _plainly_saved(optimizer: torch.optim.Optimizer) -> dict:
+    """As an unfused optimiser would have it, every tensor in the order of its numbers."""
+    saved = optimizer.state_dict()
+    saved["state"] = {
+        number: {name: value.contiguous() for name, value in values.items()}
+        for number, values in saved["state"].items()
+    }
+    saved["param_groups"] = [{**group, "fused": None} for group in saved["param_groups"]]
+    return saved
+
+
+@pytest.mark.parametrize("layout", ["alike", "parameter", "gradient"])
+@pytest.mark.parametrize("loads", [False, True])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_moving_all_in_one_pass_gives_the_same_numbers(name, loads, layout) -> None:
+    fused = small_steps(name, loads, layout)
+    assert torch.allclose(fused, small_steps(name, False, "alike", plain=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_all_parameters_move_in_one_pass_even_after_an_old_checkpoint(name) -> None:
+    experiment = clip.tiny()
+    method = experiment.method.build(experiment.encoder.build(), 5)
+    optimizer = build_optimizer(method, replace(experiment.optim, algorithm=name))
+    assert {group["fused"] for group in optimizer.param_groups} == {True}
+    optimizer.load_state_dict(_plainly_saved(optimizer))
+    assert {group["fused"] for group in optimizer.param_groups} == {True}
 
 
 def moved(half: bool, by: float) -> float:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from tipr.bench.subjects import fed, subject
-from tipr.training.experiment import changed
+from tipr.training.experiment import Experiment, changed
 
 STEPS = 3
 
@@ -30,8 +30,16 @@ def peak_memory(
     Raises:
         RuntimeError: the process fails, as when there is too little memory.
     """
-    words = [name, str(root), str(batch), str(folder), str(device), *changes]
-    command = [sys.executable, "-m", "tipr.bench.memory", *words]
+    return asked("tipr.bench.memory", name, root, batch, folder, device, *changes)
+
+
+def asked(module: str, *words: object) -> int:
+    """The number that a module prints last, as the program of a fresh process.
+
+    Raises:
+        RuntimeError: the process fails, as when there is too little memory.
+    """
+    command = [sys.executable, "-m", module, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
@@ -44,15 +52,24 @@ def measured(
     changes: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """The same, in this process, which should be fresh."""
-    experiment = fed(name, root, batch, folder)
+    experiment = altered(fed(name, root, batch, folder), changes)
+    return risen(subject(experiment, root, device).step, device)
+
+
+def altered(experiment: Experiment, changes: Sequence[str]) -> Experiment:
+    """The experiment with each change of the form `FIELD=VALUE`."""
     for change in changes:
         field, _, value = change.partition("=")
         experiment = changed(experiment, field, value)
-    ready = subject(experiment, root, device)
+    return experiment
+
+
+def risen(step: Callable[[], object], device: torch.device) -> int:
+    """Bytes that steps take at their peak, above what this process holds before them on the CPU."""
     cuda = device.type == "cuda"
     before = 0 if cuda else _begun_anew()
     for _ in range(STEPS):
-        ready.step()
+        step()
     return torch.cuda.max_memory_allocated(device) if cuda else _peak() - before
 
 

@@ -134,7 +134,8 @@ def _explained(thing: str) -> dict[str, Any]:
     embedder = Embedder.load(thing, "cpu")
     facts = json.loads((find_bundle(thing) / "config.json").read_text(encoding="utf-8"))
     count = sum(p.numel() for p in embedder.encoder.parameters())
-    return {"what": "model", "fingerprint": embedder.fingerprint, "parameters": count, **facts}
+    return {"what": "model", "fingerprint": embedder.fingerprint, "parameters": count,
+            "runtime": embedder.runtime.name, **facts}  # fmt: skip
 
 
 def _sentence(

@@ -16,6 +16,8 @@ from tipr.cli.bench_evaluation import evaluation
 from tipr.cli.bench_gallery import bench_gallery
 from tipr.cli.bench_memory import memory
 from tipr.cli.bench_queries import bench_queries
+from tipr.cli.bench_speed import speed
+from tipr.cli.bench_step import step
 from tipr.cli.bench_transfer import transfer
 from tipr.cli.options import Device, Into, Json, Out, shown, told
 from tipr.cli.rehearsal import rehearsal
@@ -26,6 +28,8 @@ bench_app.command(evaluation)
 bench_app.command(bench_gallery, name="gallery")
 bench_app.command(bench_queries, name="queries")
 bench_app.command(memory)
+bench_app.command(speed)
+bench_app.command(step)
 bench_app.command(transfer)
 bench_app.command(input_, name="data")
 

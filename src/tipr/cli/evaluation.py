@@ -226,8 +226,8 @@ def _markdown(found: Report, told: Mapping[str, Any]) -> str:
     caveat = f" {told['caveat']}" if told["caveat"] else ""
     lines += ["", f"Split {told['split']}, cameras {told['cameras']}{lost}: {found.persons:,} "
               f"people, a guess has R@1 {100 * found.chance:.2f}; in brackets 95 of 100 draws of "
-              f"people.{caveat} Model {told['fingerprint']}{seed}; {told['hardware']}, torch "
-              f"{told['torch']}."]  # fmt: skip
+              f"people.{caveat} Model {told['fingerprint']}{seed} by "
+              f"{told['runtime']}; {told['hardware']}, torch {told['torch']}."]  # fmt: skip
     return "\n".join(lines)
 
 

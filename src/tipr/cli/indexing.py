@@ -116,8 +116,11 @@ def index(  # noqa: PLR0913 - one parameter for each flag
             report = index_files(opened, embedder, names, shown(bar), how)
     unused = describe.unused()
     if as_json:
-        print(json.dumps({**_told(report, gallery, len(opened)), "unused": unused}))
+        told = _told(report, gallery, len(opened))
+        print(json.dumps({**told, "unused": unused, "runtime": embedder.runtime.name}))
         return
+    if embedder.runtime.name != "PyTorch":
+        print(f"vectors by {embedder.runtime.name}", file=sys.stderr)
     for name in unused[:10]:
         print(f"the table tells of {name}, which is not there", file=sys.stderr)
     if len(unused) > 10:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tipr.gallery.gallery import Gallery
 
 Out = Annotated[Path, Parameter(help="Folder to write to.")]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str, Parameter(
+    help="auto, cpu, cuda or cuda:N; pytorch, or openvino:int8 and the like of an exported model.",
+)]  # fmt: skip
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 

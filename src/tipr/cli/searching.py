@@ -144,9 +144,10 @@ def search(  # noqa: PLR0913 - one parameter for each flag
     with Searcher.open(
         gallery, device, model, _reranker if rerank else None, rerank, long_texts
     ) as searcher:
-        answer = searcher.find(wanted, wish, chosen, exact=exact)
-        facts = {"query": description, "gallery": gallery,
-                 "model": searcher.embedder.fingerprint, **answer.to_json(),
+        answer, embedder = searcher.find(wanted, wish, chosen, exact=exact), searcher.embedder
+        facts = {"query": description, "gallery": gallery, "model": embedder.fingerprint,
+                 "runtime": embedder.runtime.name,  # ty: ignore[missing-attribute]
+                 **answer.to_json(),
                  "hits": _best(answer, wish)}  # fmt: skip
         if shown.export is not None:
             from tipr.gallery.exporting import export, rows_of

@@ -21,7 +21,7 @@ from tipr.data.clauses import chunks_that_fit, cut_word
 from tipr.data.images import ImageTransform, open_image
 from tipr.data.text import Tokenizer
 from tipr.embedder import bundle, graphs
-from tipr.embedder.runtime import PYTORCH, Eager, Runtime
+from tipr.embedder.runtime import ENGINES, PYTORCH, Eager, Runtime
 from tipr.encoders.catalogue import to_json
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.encoder import Encoder
@@ -176,12 +176,14 @@ class Embedder:
         `hf:ORGANISATION/NAME` of the Hugging Face hub.
 
         On a CPU the quickest of the graphs that the bundle carries computes the vectors, if this
-        machine has its engine; `runtime` names another (`pytorch`, `openvino:int8`, ...). The
-        weights are read then only if somebody asks for the `encoder`.
+        machine has its engine; `runtime` (or `device`) names another (`pytorch`, `openvino`,
+        `openvino:int8`, ...). The weights are read then only if somebody asks for the `encoder`.
 
         Raises:
             ValueError: there is no such model or runtime, or it is damaged or of another version.
         """
+        if device.partition(":")[0] in (PYTORCH, *ENGINES):
+            device, runtime = "cpu", device
         folder, place = bundle.find_bundle(path), pick_device(device)
         where = str(path) if str(path).startswith(bundle.HUB) else bundle.name_of(folder)
         found = exported(folder, place, runtime)

@@ -87,6 +87,7 @@ def model_facts(embedder: Embedder) -> dict[str, Any]:
     return {
         "model": embedder.source,
         "fingerprint": embedder.fingerprint,
+        "runtime": embedder.runtime.name,
         **experiment_facts(embedder.source),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

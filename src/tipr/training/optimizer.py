@@ -30,6 +30,7 @@ def build_optimizer(method: Method, config: OptimConfig) -> Optimizer:
         groups.append({"params": vectors, "lr": config.bias_lr * lr,
                        "weight_decay": decay if config.decay_vectors else 0.0})  # fmt: skip
     optimizer = _algorithm([g for g in groups if g["params"]], config)
+    fuse(optimizer)
     if config.half_weights:
         keep_half(optimizer, _halved(method))
     return optimizer
@@ -41,6 +42,41 @@ def _algorithm(groups: list[dict[str, Any]], config: OptimConfig) -> Optimizer:
     if config.algorithm == "adam":  # decay joins the gradient, so it is scaled like one
         return torch.optim.Adam(groups, lr=config.lr, betas=config.betas, eps=config.epsilon)
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.epsilon)
+
+
+def fuse(optimizer: Optimizer) -> None:
+    """All parameters of a group move in one pass, also after a checkpoint of before is loaded.
+
+    Parameters that processes share out move as they did. The pass goes through memory as it lies
+    and does not look how: on CPUs it silently updates the wrong numbers where a gradient or a
+    moment lies otherwise than its parameter, as channels-last weights that were saved plain do.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    fused = {"fused": all(type(p) is nn.Parameter for p in parameters) or None}
+
+    def lay_alike(*_: Any) -> None:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad = _laid(parameter.grad, parameter)
+            state = optimizer.state.get(parameter, {})
+            state.update({name: _laid(value, parameter) for name, value in state.items()})
+
+    def keep_fused(_: Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+        return {**saved, "param_groups": [{**group, **fused} for group in saved["param_groups"]]}
+
+    optimizer.register_load_state_dict_pre_hook(keep_fused)
+    for group in optimizer.param_groups:
+        group.update(fused)
+    if fused["fused"]:
+        optimizer.register_step_pre_hook(lay_alike)
+
+
+def _laid(value: Any, parameter: Tensor) -> Any:
+    """The tensor as the parameter lies in memory, where it has its shape."""
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        return value
+    alike = value.stride() == parameter.stride()
+    return value if alike else torch.empty_like(parameter).copy_(value)
 
 
 def schedule(step: int, steps_per_epoch: int, config: OptimConfig) -> float:
