@@ -83,7 +83,7 @@ def test_another_tipr_than_the_one_asked_for_is_not_measured(tmp_path) -> None:
     imported = {"tipr": tipr.__file__, "width": 8}
     worker = SimpleNamespace(name="small", ask=lambda *order: imported)
     with pytest.raises(RuntimeError, match="was imported in place of the build"):
-        speed._fill(worker, tmp_path, tmp_path, 10, lambda _: None)  # ty: ignore
+        speed._check_build(worker, tmp_path)  # ty: ignore
 
 
 def test_sentences_differ_and_are_ordinary_in_length() -> None:
@@ -112,7 +112,7 @@ def test_a_search_has_to_read_all_codes_where_there_are_some(embedder, index, ea
     store = SimpleNamespace(facts=lambda: {"index": index, "rows": 1000})
     model = SimpleNamespace(
         embedder=embedder, sized=[Image.new("RGB", (width, height))], texts=["a red coat", "red"],
-        searcher=SimpleNamespace(gallery=SimpleNamespace(store=store)),
+        plain=False, searcher=SimpleNamespace(gallery=SimpleNamespace(store=store)),
     )  # fmt: skip
     work = Model.work(model)  # ty: ignore
     assert work["search"] == 1000 * embedder.width * each and work["searched"] == read

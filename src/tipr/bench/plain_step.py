@@ -51,6 +51,8 @@ def _masks(
     visible: Bool[Tensor, "B 1 N N"],
 ) -> tuple[Bool[Tensor, "B N"] | None, Bool[Tensor, "N N"] | None]:
     """As padding where all tokens of a row see the same ones, as one mask where all rows do."""
+    if len(visible) == 1:
+        return None, ~visible[0, 0]
     if visible.stride(2) == 0:
         return ~visible[:, 0, 0], None
     if visible.stride(0) == 0:
@@ -62,13 +64,18 @@ def _masks(
 def plain_subject(experiment: Experiment, root: Path, device: torch.device) -> Subject:
     """The experiment's method written plainly; its steps are `plain_step`'s."""
     one = subject(experiment, root, device)
-    for owner in list(one.state.method.modules()):
-        for name, part in list(owner.named_children()):
-            if isinstance(part, Attention):
-                setattr(owner, name, PlainAttention(part).train(part.training))
+    plainly(one.state.method)
     for group in one.state.optimizer.param_groups:
         group.update(fused=False, foreach=False)
     return replace(one, batch=padded(one.batch, experiment.data.text_length))
+
+
+def plainly(module: nn.Module) -> None:
+    """Puts torch's attention in place of ours, everywhere inside."""
+    for owner in list(module.modules()):
+        for name, part in list(owner.named_children()):
+            if isinstance(part, Attention):
+                setattr(owner, name, PlainAttention(part).train(part.training))
 
 
 def padded(batch: Batch, length: int) -> Batch:

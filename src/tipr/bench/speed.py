@@ -28,9 +28,11 @@ import torch
 from tipr.bench.gallery_vectors import people
 from tipr.bench.input import photographs
 from tipr.bench.machine import commit, machine
-from tipr.bench.speed_facts import PEAKS, STAGES, Round, rows
+from tipr.bench.speed_facts import ENCODERS, PEAKS, STAGES, Round, rows
 from tipr.bench.subjects import COLOURS
+from tipr.bench.untrained import NAMED, PLAIN, untrained
 from tipr.embedder import find_bundle
+from tipr.embedder.runtime import ENGINES, PYTORCH
 
 SOURCE = Path(__file__).parents[2]  # the folder that holds this tipr
 SCRIPT = Path(__file__).with_name("speed_worker.py")
@@ -59,6 +61,7 @@ class Amount:
     crops: int = 512
     rows: int = 100_000
     rounds: int = 5
+    encoders: bool = False  # nothing but them
 
     def __post_init__(self) -> None:
         if min(self.crops, self.rows, self.rounds) < 1:
@@ -127,7 +130,8 @@ def measure(
         RuntimeError: a model could not be measured.
     """
     for model in models:
-        find_bundle(model)
+        if not model.startswith(NAMED):
+            find_bundle(way_of(model)[0])
     subjects = {model: (SOURCE, model) for model in models}
     if against is not None:
         if not (against / "tipr" / "__init__.py").is_file():
@@ -138,14 +142,18 @@ def measure(
         place = Path(folder)
         told("photographs")
         _prepare(place, amount)
+        begun = _begun(models, place, told)
         workers = {}
         for number, (name, (source, model)) in enumerate(subjects.items()):
             told(f"{name}: loading")
-            worker = Worker(name, source, [model, folder], place / f"{number}.log")
+            worker = Worker(name, source, [begun[model], folder], place / f"{number}.log")
             workers[name] = stack.enter_context(worker)
-            _fill(workers[name], source, place, amount.rows, told)
+            _check_build(worker, source)
+            if not amount.encoders:
+                _fill(worker, place, amount.rows, told)
         bare = stack.enter_context(Worker("the machine", SOURCE, [], place / "machine.log"))
-        rounds = in_turn(bare, workers, amount.rounds, told)
+        stages = ENCODERS if amount.encoders else tuple(STAGES)
+        rounds = in_turn(bare, workers, amount.rounds, told, stages)
         facts = {name: worker.ask("told") for name, worker in workers.items()}
         work = {model: workers[model].ask("work") for model in models}
     for name, (_, model) in subjects.items():
@@ -158,13 +166,16 @@ def measure(
     }  # fmt: skip
 
 
-def in_turn(bare: Asked, workers: Mapping[str, Asked], count: int, told: Told) -> list[Round]:
+def in_turn(
+    bare: Asked, workers: Mapping[str, Asked], count: int, told: Told,
+    stages: Sequence[str] = tuple(STAGES),
+) -> list[Round]:  # fmt: skip
     """Every stage of every worker in every round; the first rounds do not count."""
     names, rounds = list(workers), []
     for number in range(WARM_UP + count):
         first = number % len(names)
         one = Round({}, {name: {} for name in names})
-        for stage in STAGES:
+        for stage in stages:
             told(f"round {number} of {count}: {stage}" if number else f"warming up: {stage}")
             if stage in PEAKS:
                 [one.peaks[stage]] = bare.run(PEAKS[stage])
@@ -188,16 +199,44 @@ def _prepare(place: Path, amount: Amount) -> None:
     (place / "sentences.json").write_text(json.dumps(sentences()), encoding="utf-8")
 
 
-def _fill(worker: Worker, source: Path, place: Path, rows: int, told: Told) -> None:
-    """Gives it a gallery of made-up vectors as wide as its model's."""
+def way_of(name: str) -> tuple[str, str]:
+    """`MODEL@WAY` apart; the way is empty where none is named."""
+    model, at, way = name.rpartition("@")
+    named = at and way.partition(":")[0] in (PLAIN, PYTORCH, *ENGINES)
+    return (model, way) if named else (name, "")
+
+
+def _begun(models: Sequence[str], place: Path, told: Told) -> dict[str, str]:
+    """Where each lies; what is untrained is made, once, with graphs if one of its ways is one."""
+    pictures, begun = sorted((place / "images").iterdir()), {}
+    ways = [way_of(model) for model in models]
+    for model, (name, way) in zip(models, ways, strict=True):
+        if not name.startswith(NAMED):
+            begun[model] = model
+            continue
+        out = place / name.replace(":", "-")
+        if not out.exists():
+            told(f"{name}: making")
+            graphs = any(o == name and w not in ("", PLAIN, PYTORCH) for o, w in ways)
+            untrained(name.removeprefix(NAMED), out, pictures, sentences(), graphs)
+        begun[model] = f"{out}@{way or PYTORCH}"
+    return begun
+
+
+def _check_build(worker: Worker, source: Path) -> None:
     ready = worker.ask("ready")
     if Path(ready["tipr"]).resolve().parents[1] != source.resolve():
         raise RuntimeError(f"measuring {worker.name} failed: {ready['tipr']} was imported in place "
                            "of the build that is asked for")  # fmt: skip
-    vectors = place / f"vectors-{ready['width']}"
+
+
+def _fill(worker: Worker, place: Path, rows: int, told: Told) -> None:
+    """Gives it a gallery of made-up vectors as wide as its model's."""
+    width = worker.ask("ready")["width"]
+    vectors = place / f"vectors-{width}"
     if not vectors.exists():
         vectors.mkdir()
-        made = people(rows, ready["width"])
+        made = people(rows, width)
         np.save(vectors / "rows.npy", made.pictures)
         np.save(vectors / "queries.npy", made.sentences(200, 1))
     told(f"{worker.name}: a gallery of {rows:,} rows")

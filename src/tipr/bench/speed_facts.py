@@ -27,6 +27,7 @@ STAGES = {  # in the order they run, and what they are called; "" are measured f
     "index": "index, decode to stored",
     "search": "search, with its sentence",
 }
+ENCODERS = ("images at once", "one image", "one text", "texts at once")
 PEAKS = {  # what the machine is asked for just before
     "images at once": "matrix", "one image": "matrix",
     "one text": "matrix", "texts at once": "matrix", "search": "memory",
@@ -65,10 +66,11 @@ class Round:
 
 def rows(rounds: Sequence[Round], work: Mapping[str, Work], threads: int) -> list[dict[str, Any]]:
     """One for each stage and worker, as JSON values; ratios are to the first worker."""
+    measured = next(iter(rounds[0].taken.values()))
     return [
         _row(rounds, name, stage, work[name], threads)
         for stage, told in STAGES.items()
-        if told
+        if told and stage in measured
         for name in work
     ]
 

@@ -59,7 +59,7 @@ class Model:
     """A model with photographs below `place`, sentences, and a gallery that is searched."""
 
     def __init__(self, name: str, place: str) -> None:
-        self.embedder = Embedder.load(name, "cpu")
+        self.embedder, self.plain = _loaded(name), name.endswith("@plain")
         self.folder = Path(place) / "images"
         self.files = sorted(self.folder.iterdir())
         self.pictures = [open_image(path) for path in self.files]
@@ -68,6 +68,7 @@ class Model:
         self.sized = [picture.resize((width, height)) for picture in some]
         texts = json.loads((Path(place) / "sentences.json").read_text(encoding="utf-8"))
         self.texts, self.sentences = texts, cycle(texts)
+        self.searcher: Searcher | None = None  # until it is filled
 
     def ready(self) -> dict[str, Any]:
         return {"tipr": tipr.__file__, "width": self.embedder.width}
@@ -96,7 +97,7 @@ class Model:
                 return _in_threads(threads, self.embedder.transform, self.pictures)
             case "index":
                 return self._index()
-            case "search":
+            case "search" if self.searcher is not None:
                 return _one_by_one(self.searcher.search, islice(self.sentences, _QUERIES))
         return self._encoded(stage)
 
@@ -130,9 +131,14 @@ class Model:
 
         Asked of the newest build alone, so that one that does needless work is not praised for it.
         """
-        encoder, threes = self.embedder.encoder.eval(), self.texts[:_SENTENCES]
+        ours, threes = self.embedder, self.texts[:_SENTENCES]
+        if self.plain:  # whose needless work is not asked for
+            ours = Embedder.load(ours.source, "pytorch")
+        encoder = ours.encoder.eval()
         image = _flops(encoder.embed_image, [self.embedder.transform(self.sized[0])[None]])
         text = _flops(encoder.embed_text, [self.embedder.tokenizer([one]) for one in threes])
+        if self.searcher is None:
+            return {"image": image, "text": text}
         facts = self.searcher.gallery.store.facts()
         vectors = 4 * facts["rows"] * self.embedder.width
         return {
@@ -146,6 +152,18 @@ class Model:
         """What the model ran on, and the most memory that this process held, in bytes."""
         runtime = getattr(self.embedder, "runtime", None)
         return {"runtime": getattr(runtime, "name", "PyTorch"), "held": _held()}
+
+
+def _loaded(name: str) -> Embedder:
+    """`MODEL@WAY` says what computes the vectors, a way of `Embedder.load` or `plain`."""
+    model, at, way = name.rpartition("@")
+    if not at or way.partition(":")[0] not in ("plain", "pytorch", "openvino", "onnxruntime"):
+        return Embedder.load(name, "cpu")
+    if way == "plain":
+        from tipr.bench.untrained import plain
+
+        return plain(Embedder.load(model, "pytorch"))
+    return Embedder.load(model, way)
 
 
 def _in_threads(

@@ -21,6 +21,7 @@ ENGINES: dict[Engine, str] = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runti
 PYTORCH = "pytorch"
 
 Run = Callable[[np.ndarray], np.ndarray]
+Vectors = Float32[np.ndarray, "B D"]
 
 
 class Runtime(Protocol):
@@ -31,9 +32,9 @@ class Runtime(Protocol):
     @property
     def device(self) -> torch.device: ...
 
-    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B D"]: ...
+    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Vectors: ...
 
-    def texts(self, tokens: Int[Tensor, "B L"]) -> Float32[np.ndarray, "B D"]: ...
+    def texts(self, tokens: Int[Tensor, "B L"]) -> Vectors: ...
 
 
 class Eager:
@@ -48,10 +49,10 @@ class Eager:
     def device(self) -> torch.device:
         return next(self.encoder.parameters()).device
 
-    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B D"]:
+    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Vectors:
         return self._vectors(self.encoder.embed_image, pixels)
 
-    def texts(self, tokens: Int[Tensor, "B L"]) -> Float32[np.ndarray, "B D"]:
+    def texts(self, tokens: Int[Tensor, "B L"]) -> Vectors:
         return self._vectors(self.encoder.embed_text, tokens)
 
     def _vectors(self, embed: Callable[[Tensor], Tensor], batch: Tensor) -> np.ndarray:
@@ -73,10 +74,10 @@ class Exported:
         self._opened: dict[Modality, Run] = {}
         self._lock = Lock()
 
-    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B D"]:
+    def images(self, pixels: Float[Tensor, "B 3 H W"]) -> Vectors:
         return self._run("image", pixels)
 
-    def texts(self, tokens: Int[Tensor, "B L"]) -> Float32[np.ndarray, "B D"]:
+    def texts(self, tokens: Int[Tensor, "B L"]) -> Vectors:
         return self._run("text", tokens)
 
     def _run(self, modality: Modality, batch: Tensor) -> np.ndarray:
