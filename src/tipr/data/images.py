@@ -212,8 +212,9 @@ def _check_still(image: Image.Image, path: Path | None) -> None:
 def _draft(image: Image.Image, at_least: tuple[int, int] | None) -> None:
     """Lets a JPEG be decoded at a half, a quarter or an eighth of its size."""
     if at_least is not None and image.format in ("JPEG", "MPO") and image.mode != "CMYK":
-        side = max(at_least)  # the picture may yet be turned
-        image.draft(None, (side, side))
+        height, width = at_least
+        lying = _orientation(image) >= 5  # it is turned by a quarter once it is decoded
+        image.draft(None, (height, width) if lying else (width, height))
 
 
 def _finished(

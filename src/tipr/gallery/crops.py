@@ -23,7 +23,7 @@ from tipr.gallery.store import Vectors
 
 Describe = Callable[[Path, str], Mapping[str, Any]]
 
-_DECODED = (768, 384)  # (height, width) kept at least: twice the largest usual input of an encoder
+_SPARE = 2  # times the encoder's size is decoded at least: vectors then turn by less than 0.001
 _QUALITY = 85  # of thumbnails
 
 
@@ -72,10 +72,16 @@ def described(file: File, name: str, describe: Describe) -> File:
         return File(file.path, reason=str(error))
 
 
-def decoded(path: Path) -> Image.Image | str:
-    """The picture, or why there is none."""
+def enough(embedder: EmbedderLike, thumbnails: int) -> tuple[int, int]:
+    """The least (height, width) at which a picture may be decoded for vectors and thumbnails."""
+    height, width = (_SPARE * side for side in embedder.transform.size)
+    return max(height, thumbnails), max(width, thumbnails)
+
+
+def decoded(path: Path, at_least: tuple[int, int]) -> Image.Image | str:
+    """The picture, perhaps reduced but not below (height, width), or why there is none."""
     try:
-        return open_image(path, at_least=_DECODED)
+        return open_image(path, at_least=at_least)
     except UnreadableImage as error:
         return error.reason
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from tipr.data.images import image_files
-from tipr.gallery.crops import Describe, File, Lot, decoded, described, embedded, hashed
+from tipr.gallery.crops import Describe, File, Lot, decoded, described, embedded, enough, hashed
 from tipr.gallery.fact_tables import NAMES as TABLES
 from tipr.gallery.filters import Among
 from tipr.gallery.gallery import EmbedderLike, Gallery
@@ -126,7 +126,7 @@ def index_files(
     start = time.monotonic()
     gallery.check(embedder)
     tally = Tally(len(names), progress)
-    for files in _new_files(gallery, names, how, tally):
+    for files in _new_files(gallery, names, how, tally, enough(embedder, how.thumbnails)):
         lot = embedded(embedder, files, gallery.store.width, how.thumbnails)
         keep(gallery, lot, tally)
     if tally.added:
@@ -140,7 +140,11 @@ _Waiting = deque[tuple[File, Future[Image.Image | str]]]
 
 
 def _new_files(
-    gallery: Gallery, names: Mapping[Path, str], how: Indexing, tally: Tally
+    gallery: Gallery,
+    names: Mapping[Path, str],
+    how: Indexing,
+    tally: Tally,
+    at_least: tuple[int, int],
 ) -> Iterator[list[_Opened]]:
     """Batches of decoded pictures that the gallery lacks; other files are counted on the way."""
     seen: set[str] = set()  # in this run: the store learns of them a batch later
@@ -150,7 +154,7 @@ def _new_files(
     try:
         for files in _described(pool, names, how):
             for file in lacking(gallery, files, seen, tally):
-                waiting.append((file, pool.submit(decoded, file.path)))
+                waiting.append((file, pool.submit(decoded, file.path, at_least)))
             while len(waiting) > how.batch:
                 yield from _full(waiting, opened, how.batch, tally)
         while waiting:

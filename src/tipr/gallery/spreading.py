@@ -24,7 +24,7 @@ from socket import gethostname
 from typing import Any, Literal
 
 from tipr.gallery.cluster import joined
-from tipr.gallery.crops import File, Lot, decoded, described, embedded, hashed
+from tipr.gallery.crops import File, Lot, decoded, described, embedded, enough, hashed
 from tipr.gallery.gallery import EmbedderLike, Gallery
 from tipr.gallery.indexing import Indexing, IndexReport, Progress, Tally, is_gone, keep, lacking
 
@@ -132,7 +132,8 @@ class _Worker:
         return lots
 
     def _decoding(self, files: Sequence[File]) -> list[tuple[File, Any]]:
-        return [(file, self._pool.submit(decoded, file.path)) for file in files]
+        at_least = enough(self._embedder, self._how.thumbnails)
+        return [(file, self._pool.submit(decoded, file.path, at_least)) for file in files]
 
     def _lot(self, files: Sequence[tuple[File, Any]]) -> Lot:
         good = [(file, picture) for file, picture in files if not isinstance(picture, str)]
