@@ -27,8 +27,8 @@ VOCABULARY, LONGEST = WORDS.vocabulary, WORDS.length
 CONFIGS = {
     "compact": clip.TINY,
     "clip": CLIPConfig(
-        image_size=(64, 32), image_width=32, image_layers=2, image_heads=2, text_width=32,
-        text_layers=2, text_heads=2, text_length=LONGEST, vocabulary=VOCABULARY, embedding=24,
+        image_size=(64, 32), image_width=32, image_layers=1, image_heads=2, text_width=32,
+        text_layers=1, text_heads=2, text_length=LONGEST, vocabulary=VOCABULARY, embedding=24,
         end_id=WORDS.specials.end,
     ),
     "shared": replace(ivt.TINY, vocabulary=VOCABULARY, drop_path=0.5, dropout=0.5),
@@ -71,14 +71,17 @@ def sentences(rows: int, length: int) -> torch.Tensor:
 
 def centred_cosine(found: Vectors, true: Vectors) -> float:
     a, b = found - true.mean(0), true - true.mean(0)
-    return float(np.mean([x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(a, b)]))  # noqa: B905
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(axis=1) / norms).mean())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_single_precision_gives_the_vectors_of_the_encoder(made, engine: Engine) -> None:
     embedder, folder = made
     exported, true = graphs_of(folder, engine, "fp32"), embedder.runtime
-    assert exported.name == {"openvino": "OpenVINO fp32", "onnxruntime": "ONNX Runtime fp32"}[engine]
+    assert (
+        exported.name == {"openvino": "OpenVINO fp32", "onnxruntime": "ONNX Runtime fp32"}[engine]
+    )
     for rows in (1, 2, 5):
         pixels = torch.randn(rows, 3, *embedder.encoder.image_size)
         assert np.allclose(exported.images(pixels), true.images(pixels), atol=1e-4)
@@ -90,7 +93,7 @@ def test_single_precision_gives_the_vectors_of_the_encoder(made, engine: Engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("precision", "least"), [("fp16", 0.999), ("int8", 0.7)])
+@pytest.mark.parametrize(("precision", "least"), [("fp16", 0.99), ("int8", 0.7)])
 def test_fewer_bits_turn_vectors_only_a_little(made, engine, precision, least) -> None:
     embedder, folder = made
     exported = embedder.computed_by(graphs_of(folder, engine, precision))
@@ -129,7 +132,8 @@ def test_several_threads_embed_at_once(folder: Path, engine: Engine) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(exported.texts, batches))
     alone = graphs_of(folder, engine, "fp32")
-    assert all(np.allclose(a, alone.texts(b), atol=1e-5) for a, b in zip(found, batches))  # noqa: B905
+    right = [alone.texts(batch) for batch in batches]
+    assert np.allclose(np.concatenate(found), np.concatenate(right), atol=1e-5)
 
 
 def test_calibration_is_what_the_encoder_reads(embedder) -> None:

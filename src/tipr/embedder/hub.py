@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 HUB = "hf:"
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.txt.gz", "README.md", "LICENSE*")
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.txt.gz", "README.md", "LICENSE*", "graphs/*")
 _OLDER = (*_WANTED, "pytorch_model*.bin")  # where there are no safetensors
 _NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
