@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -171,3 +172,40 @@ def test_a_published_model_takes_its_graphs_along(
     assert "graphs.old" not in listed(published)
     found = Embedder.load(published, "cpu", runtime="openvino:fp32")
     assert found.runtime.name == "OpenVINO fp32"
+
+
+OFFLINE = """
+import os, sys
+def refuse(event, arguments):
+    if event.startswith("socket.") or event == "os.fork":
+        os.write(2, f"tried {event} {arguments}\\n".encode())
+        raise OSError("there is no network")
+sys.addaudithook(refuse)
+from tipr import Embedder
+for engine in ("openvino", "onnxruntime"):
+    embedder = Embedder.load(sys.argv[1], engine)
+    assert embedder.embed_texts(["a red top"]).shape == (1, embedder.width)
+"""
+
+
+def test_no_engine_makes_a_connection_or_leaves_a_file_at_home(tmp_path_factory, tmp_path) -> None:
+    (tmp_path / "home").mkdir()
+    home = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "home")}
+    env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    bundle = exported_model(tmp_path_factory)
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, bundle], capture_output=True, text=True,
+        env={**env, **home}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert contents(tmp_path / "home") == {}
+
+
+def test_a_model_with_damaged_weights_is_not_published(tmp_path_factory, tmp_path, monkeypatch):
+    from tipr.embedder.publish import publish
+
+    monkeypatch.setattr("tipr.embedder.publish.upload", lambda *_, **__: "there")
+    model = shutil.copytree(exported_model(tmp_path_factory), tmp_path / "model")
+    (model / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(ValueError, match="damaged"):
+        publish(model, "hf:acme/x", "mit", "own")

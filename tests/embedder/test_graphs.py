@@ -294,3 +294,10 @@ def test_graphs_never_take_the_place_of_something_else(model, of, tmp_path) -> N
     with pytest.raises(ValueError, match="holds other things"):
         exporting.write_bundle(of, tmp_path / "home", graphs_beside(model), WAYS)
     assert contents(tmp_path / "home") == {"thesis.txt": b"precious"}
+
+
+def test_a_model_that_was_saved_over_says_to_load_it_again(model: Path) -> None:
+    embedder = Embedder.load(model, "cpu")
+    embedder.save(model)
+    with pytest.raises(ValueError, match="is gone; load the model again"):
+        embedder.embed_texts(["a red top"])

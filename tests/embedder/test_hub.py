@@ -180,3 +180,13 @@ def test_another_licence_replaces_the_one_that_was_stated(shelf) -> None:
     publish("shipped:small", "hf:acme/small", "cc-by-nc-4.0", "rendered people")
     card = (shelf["published"] / "README.md").read_text()
     assert card.count("cc-by-nc-4.0") == 2 and "apache-2.0" not in card
+
+
+def test_the_hub_gives_the_graphs_too(tmp_path_factory) -> None:
+    from exports import contents, exported_model
+    from huggingface_hub.utils import filter_repo_objects
+
+    from tipr.embedder.hub import _WANTED
+
+    held = contents(exported_model(tmp_path_factory))
+    assert set(filter_repo_objects(held, allow_patterns=list(_WANTED))) == set(held)

@@ -298,3 +298,34 @@ def test_pictures_that_cannot_be_read_are_passed_over(embedder, tmp_path) -> Non
     assert readable(embedder, paths, 100) == good
     assert readable(embedder, paths, 5) == [paths[n] for n in (2, 4, 8, 10, 14)]  # every other
     assert readable(embedder, paths[:1], 5) == readable(embedder, [], 5) == []
+
+
+def test_vectors_that_are_no_numbers_are_refused():
+    nan = float("nan")
+    assert exported._refused("openvino", "fp16", {"image": (1.0, 1.0), "text": (nan, nan)}, {}, 0.5)
+
+
+def test_counts_of_pictures_and_sentences_may_differ():
+    a, b = np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[:2]
+    assert exported._stay((a, b), (a, b)) == (1.0, 1.0)
+
+
+def test_one_picture_is_too_few_to_judge_with(embedder, tmp_path) -> None:
+    sample = Sample(calibrating=(PICTURES[:2], TEXTS[:2]), judging=(PICTURES[:1], TEXTS[:1]))
+    with pytest.raises(ValueError, match="too few"):
+        export(embedder, tmp_path / "out", Wanted(), sample)
+
+
+def test_a_place_that_is_taken_is_refused_before_the_work(embedder, tmp_path, monkeypatch):
+    monkeypatch.setattr(exported, "graph_files", lambda *_: pytest.fail("worked in vain"))
+    (tmp_path / "thesis.txt").write_text("precious")
+    sample = Sample(calibrating=(PICTURES[:4], TEXTS[:4]), judging=(PICTURES, TEXTS))
+    with pytest.raises(ValueError, match="holds other things"):
+        export(embedder, tmp_path, Wanted(), sample)
+
+
+def test_pictures_judge_that_were_not_calibrated_on(embedder, rectangles_root):
+    from tipr.cli.exporting import _sample
+
+    sample = _sample(embedder, None, rectangles_root)
+    assert not set(sample.calibrating[0]) & set(sample.judging[0])

@@ -97,8 +97,10 @@ def _sample(embedder: Embedder, crops: Path | None, data: Path | None) -> Sample
             people = sorted({pair.person_id for pair in pairs})
             kept = set(draw.sample(people, len(people) * _PAIRS // len(pairs)))
             pairs = [pair for pair in pairs if pair.person_id in kept]
-        texts = [pair.caption for pair in draw.sample(dataset.train, min(len(dataset.train), 512))]
-    found = image_files(crops) if crops is not None else [pair.image for pair in dataset.train]
+        captions = list(dict.fromkeys(pair.caption for pair in dataset.train))
+        texts = draw.sample(captions, min(len(captions), 2 * _MOST))
+    images = [] if crops is not None else dict.fromkeys(pair.image for pair in dataset.train)
+    found = image_files(crops) if crops is not None else list(images)
     draw.shuffle(found)
     pictures = readable(embedder, found, 2 * _MOST)
     halves = (len(pictures) + 1) // 2, (len(texts) + 1) // 2

@@ -55,7 +55,7 @@ def write(
         OSError: it could not be written; a bundle that was there is intact.
     """
     folder = folder.resolve()
-    _check_place(folder)
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     facts = {"model_type": KIND, "format": FORMAT, **description}
@@ -165,7 +165,7 @@ def _check_kind(facts: Any, folder: Path) -> None:
                          f"{FORMAT}")  # fmt: skip
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
     """Raises ValueError where writing a bundle would take something else away."""
     if not folder.exists():
         return

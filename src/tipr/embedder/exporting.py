@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from tipr.embedder.embedder import Embedder, Picture
 from tipr.embedder.graphs import Graphs, Way, file_of, sha256
-from tipr.embedder.runtime import Precision
+from tipr.embedder.runtime import Precision, silent
 from tipr.encoders.encoder import MODALITIES, Encoder, Modality
 
 BATCH = 16  # pictures or sentences of one calibration step
@@ -45,9 +46,10 @@ def graph_files(
     if "int8" in precisions and not all(calibration.values()):
         raise ValueError("int8 is calibrated on pictures and sentences; name a folder of your own "
                          "crops with --crops, or a dataset with --data")  # fmt: skip
+    encoder = deepcopy(embedder.encoder).cpu().eval()
     for modality in MODALITIES:
         plain = folder / file_of(modality, "fp32")
-        _write(embedder.encoder, modality, plain)
+        _write(encoder, modality, plain)
         if "fp16" in precisions:
             _write_half(plain, folder / file_of(modality, "fp16"))
         if "int8" in precisions:
@@ -99,10 +101,10 @@ def _write(encoder: Encoder, modality: Modality, path: Path) -> None:
     else:
         shape[1] = torch.export.Dim("length", min=2, max=encoder.config.text_length)
         sample = torch.full((3, 5), getattr(encoder.config, "end_id", 3))
-    tower = _Tower(encoder, modality).eval()
+    tower = _Tower(encoder, modality)
     with _quiet(), torch.no_grad():
         torch.onnx.export(
-            tower.cpu(), (sample,), path, dynamo=True, dynamic_shapes={"batch": shape},
+            tower, (sample,), path, dynamo=True, dynamic_shapes={"batch": shape},
             input_names=[_GIVEN[modality]], output_names=["vectors"], external_data=False,
             verbose=False,
         )  # fmt: skip
@@ -134,8 +136,18 @@ def _write_int8(plain: Path, path: Path, batches: list[np.ndarray]) -> None:
         quantize_static(
             prepared, path, Batches(given), per_channel=True, op_types_to_quantize=_PRODUCTS,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True},
+            nodes_to_exclude=_without_weights(prepared),
+            extra_options={"OpTypesToExcludeOutputQuantization": _PRODUCTS},
         )  # fmt: skip
+
+
+def _without_weights(path: Path) -> list[str]:
+    """The products of two things that are worked out, as in attention."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    weights = {one.name for one in graph.initializer}
+    return [n.name for n in graph.node if n.op_type == "MatMul" and n.input[1] not in weights]
 
 
 @contextmanager
@@ -158,7 +170,8 @@ def _quiet() -> Generator[None]:
 def _check_installed() -> None:
     try:
         import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
+
+        silent("onnxruntime")
     except ImportError as error:
         raise ImportError("exporting needs: pip install 'tipr[onnx]'") from error

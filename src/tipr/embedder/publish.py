@@ -22,7 +22,7 @@ def publish(model: Path | str, name: str, license_: str, data: str, *, private: 
         ImportError: the extra `hub` is not installed.
     """
     folder = find_bundle(model)
-    Embedder.load(folder, "cpu")  # a damaged model is not published
+    Embedder.load(folder, "cpu", runtime="pytorch")  # a damaged model is not published
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "model"
         copy.mkdir()

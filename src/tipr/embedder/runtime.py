@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -83,9 +86,19 @@ class Exported:
     def _run(self, modality: Modality, batch: Tensor) -> np.ndarray:
         with self._lock:  # an engine answers one call at a time, with all threads
             if modality not in self._opened:
-                open_ = _OPENERS[self._engine]
-                self._opened[modality] = open_(self._files[modality], self._precision)
+                path = self._files[modality]
+                if not path.is_file():
+                    raise ValueError(f"{path} is gone; load the model again")
+                self._opened[modality] = _OPENERS[self._engine](path, self._precision)
             return self._opened[modality](batch.numpy())
+
+
+def silent(engine: Engine) -> Any:
+    """The engine's package, kept from telling its makers that it is used."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("openvino_telemetry", None)
+    return import_module(engine)
 
 
 def missing(engine: Engine) -> bool:
@@ -113,14 +126,11 @@ def _openvino(path: Path, precision: Precision) -> Run:
 
 
 def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
+    return silent("openvino").Core()
 
 
 def _onnxruntime(path: Path, precision: Precision) -> Run:
-    import onnxruntime
-
+    onnxruntime: Any = silent("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.enable_cpu_mem_arena = False  # it only ever grows

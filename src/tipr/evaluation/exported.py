@@ -8,6 +8,7 @@ What loses too much is left out.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from tipr.data.images import UnreadableImage
 from tipr.data.pairs import Pair
+from tipr.embedder.bundle import check_place
 from tipr.embedder.embedder import Embedder, Picture
 from tipr.embedder.exporting import calibration, graph_files, write_bundle
 from tipr.embedder.graphs import Way, file_of
@@ -32,10 +34,12 @@ from tipr.evaluation.vectors import embedded
 
 NEAREST = 10
 LEAST_COSINE = 0.98  # of the mean, where nothing tells whose pictures they are
+_FEWEST = 2  # pictures and sentences to judge with
 _ROUNDS = 7
 _TIMED = 32  # pictures of a round
 
 Vectors = Float32[np.ndarray, "N D"]
+Both = tuple[Float32[np.ndarray, "G D"], Float32[np.ndarray, "Q D"]]  # of pictures, of sentences
 
 
 class ExportRefused(ValueError):
@@ -86,6 +90,11 @@ class Judged:
     refused: str = ""  # why, if it is
 
     @property
+    def numbers(self) -> bool:
+        """Whether the vectors are numbers at all."""
+        return all(math.isfinite(mean) for mean, _ in self.cosines.values())
+
+    @property
     def way(self) -> Way:
         measured = {"pictures": self.pictures, "sentence": self.sentence, "cosines": self.cosines,
                     "lost": {name: asdict(one) for name, one in self.lost.items()}}  # fmt: skip
@@ -109,9 +118,10 @@ def export(
     engines = [engine for engine in wanted.engines if not missing(engine)]
     if not engines:
         raise ImportError("no engine is installed: pip install 'tipr[openvino]' or 'tipr[onnx]'")
-    if not sample.judging[0] or not sample.judging[1]:
+    if min(map(len, sample.judging)) < _FEWEST:
         raise ValueError("there are too few pictures to judge with; give a folder with more")
     out = out.absolute()
+    check_place(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         folder = Path(scratch) / "graphs"
@@ -120,11 +130,12 @@ def export(
         given = calibration(embedder, *sample.calibrating)
         graph_files(embedder, folder, wanted.precisions, given)
         judged = list(_all_judged(embedder, folder, engines, wanted, sample, told))
-        kept = [one for one in judged if wanted.force or not one.refused]
+        kept = [one for one in judged if not one.refused or (wanted.force and one.numbers)]
         if not kept:
+            more = "--most-lost allows more, " if sample.pairs else ""
             raise ExportRefused(
                 f"nothing was written: {judged[0].refused}; other pictures to calibrate with may "
-                "lose less (--crops), --most-lost allows more, --force keeps it anyway"
+                f"lose less (--crops), {more}--force keeps it anyway"
             )
         kept.sort(key=lambda one: -one.pictures)
         unused = {one.precision for one in judged} - {one.precision for one in kept}
@@ -166,7 +177,9 @@ def _all_judged(
             files = {one: folder / file_of(one, precision) for one in MODALITIES}
             other = embedder.computed_by(Exported(engine, precision, files))
             found = other.embed_images(pictures), other.embed_texts(texts)
-            lost = {} if scores is None else _lost(scores, _scores(other, sample.pairs))
+            finite = all(np.isfinite(rows).all() for rows in found)
+            known = scores is not None and finite
+            lost = _lost(scores, _scores(other, sample.pairs)) if known else {}
             cosines = {m: _turned(a, b) for m, a, b in zip(MODALITIES, found, true, strict=True)}
             quick = _quicker(embedder, other, pictures, texts)
             near, first = _stay(found, true)
@@ -185,9 +198,10 @@ def _refused(
     if lost:
         worst = max(lost[metric].mean for metric in ("R1", "mAP"))
         return f"{name} loses {worst:.2f} points, more than {most:g}" if worst > most else ""
-    least = min(mean for mean, _ in cosines.values())
-    if least >= LEAST_COSINE:
+    means = [mean for mean, _ in cosines.values()]
+    if all(mean >= LEAST_COSINE for mean in means):  # no NaN is
         return ""
+    least = min(means)
     return f"the vectors of {name} turn too far (mean cosine {least:.3f}, not {LEAST_COSINE})"
 
 
@@ -200,10 +214,10 @@ def _turned(found: Vectors, true: Vectors) -> tuple[float, float]:
     return float(cosines.mean()), float(cosines.min())
 
 
-def _stay(found: tuple[Vectors, Vectors], true: tuple[Vectors, Vectors]) -> tuple[float, float]:
+def _stay(found: Both, true: Both) -> tuple[float, float]:
     """Of the nearest pictures of each sentence, the share that stay; the same of the first."""
-    ranked = [np.argsort(-(texts @ images.T), axis=1, kind="stable") for images, texts in
-              (found, true)]  # fmt: skip
+    scores = (texts @ images.T for images, texts in (found, true))
+    ranked = [np.argsort(-each, axis=1, kind="stable") for each in scores]
     nearest = min(NEAREST, ranked[0].shape[1])
     kept = [len(set(a[:nearest]) & set(b[:nearest])) for a, b in zip(*ranked, strict=True)]
     return sum(kept) / (nearest * len(kept)), float((ranked[0][:, 0] == ranked[1][:, 0]).mean())
