@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 import torch
 from exports import PICTURES, TEXTS, WAYS, contents, exported_model, listed
+from safetensors.torch import load_file, save_file
 
-from tipr.embedder import Embedder, exporting
+from tipr.embedder import Embedder, exporting, pick_device, runtime
 from tipr.embedder import graphs as way_of
-from tipr.embedder.embedder import exported
+from tipr.embedder.embedder import exported, place_of
+from tipr.embedder.publish import publish
 from tipr.embedder.runtime import does_int8, missing
 
-AGAIN = "export the model again, or load it with the runtime pytorch"
+AGAIN = "export the model again, or add --device pytorch"
 LONG = "a man in a red coat, with a blue hat; he carries a green bag. he walks on a white street"
 
 
@@ -96,6 +102,7 @@ def test_openvino_is_asked_whether_the_machine_multiplies_integers(monkeypatch, 
             return told
 
     monkeypatch.setattr("openvino.Core", Core)
+    monkeypatch.setattr(runtime, "_core", runtime._core.__wrapped__)
     assert does_int8("openvino") == ("INT8" in told)
 
 
@@ -119,14 +126,11 @@ def test_a_device_may_name_a_runtime(bundle, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["openvino:fp32", "onnxruntime:fp32"])
-def test_weights_are_read_only_when_somebody_asks_for_them(model, of, wanted: str) -> None:
-    weights = (model / "model.safetensors").read_bytes()
-    (model / "model.safetensors").unlink()
+def test_the_encoder_is_built_only_when_somebody_asks_for_it(model, of, wanted: str) -> None:
     embedder = Embedder.load(model, "cpu", runtime=wanted)
     assert is_alike(embedder, of) and embedder.width == of.width
     assert embedder.fingerprint == of.fingerprint and embedder.source == str(model)
     assert not is_built(embedder)
-    (model / "model.safetensors").write_bytes(weights)
     read, kept = embedder.encoder.state_dict(), of.encoder.state_dict()
     assert read.keys() == kept.keys() and all(torch.equal(read[name], kept[name]) for name in kept)
     assert embedder.encoder is embedder.encoder and is_built(embedder)
@@ -238,7 +242,9 @@ def test_damage_is_named_and_pytorch_still_works(
 ) -> None:
     damage(model / "graphs" / name)
     with pytest.raises(ValueError, match=said) as refused:
-        Embedder.load(model, "cpu", runtime=runtime)
+        embedder = Embedder.load(model, "cpu", runtime=runtime)
+        embedder.embed_images(PICTURES[:1])
+        embedder.embed_texts(TEXTS[:1])
     assert str(refused.value).endswith(AGAIN) and "model" in str(refused.value)
     assert Embedder.load(model, "cpu", runtime="pytorch").fingerprint == of.fingerprint
 
@@ -299,5 +305,122 @@ def test_graphs_never_take_the_place_of_something_else(model, of, tmp_path) -> N
 def test_a_model_that_was_saved_over_says_to_load_it_again(model: Path) -> None:
     embedder = Embedder.load(model, "cpu")
     embedder.save(model)
-    with pytest.raises(ValueError, match="is gone; load the model again"):
+    with pytest.raises(ValueError, match=r"text\.int8\.onnx cannot be read \(No such file"):
         embedder.embed_texts(["a red top"])
+
+
+def other_weights(model: Path) -> None:
+    """Puts those of another model in place of the model's own, and leaves the graphs."""
+    path = model / "model.safetensors"
+    save_file({name: value * 1.5 for name, value in load_file(path).items()}, path)
+
+
+def test_graphs_of_other_weights_are_never_taken_for_the_model_s(model) -> None:
+    other_weights(model)
+    with pytest.raises(ValueError, match=r"graphs in .*model are of another model; export it agai"):
+        Embedder.load(model, "cpu")
+    assert Embedder.load(model, "pytorch").runtime.name == "PyTorch"
+    with pytest.raises(ValueError, match="are of another model"):
+        publish(model, "hf:acme/x", "mit", "own pictures")
+
+
+def test_a_damaged_graph_is_not_published(model) -> None:
+    flipped(model / "graphs" / "text.fp16.onnx")
+    with pytest.raises(ValueError, match=r"text\.fp16\.onnx is damaged"):
+        publish(model, "hf:acme/x", "mit", "own pictures")
+
+
+def test_weights_that_were_replaced_after_loading_are_refused(model) -> None:
+    embedder = Embedder.load(model, "cpu", runtime="openvino:fp32")
+    other_weights(model)
+    with pytest.raises(ValueError, match="was replaced since it was loaded; load it again"):
+        _ = embedder.encoder
+    assert embedder.embed_texts(["a red top"]).shape == (1, embedder.width)
+
+
+def test_threads_that_ask_for_the_encoder_at_once_get_the_same(model) -> None:
+    embedder = Embedder.load(model, "cpu", runtime="onnxruntime:fp32")
+    begun = Barrier(8)
+
+    def asked(_: int) -> object:
+        begun.wait()
+        return embedder.encoder
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(found) for found in pool.map(asked, range(8))}) == 1
+
+
+def test_a_way_that_was_slower_than_pytorch_is_taken_by_name_only(model, of) -> None:
+    slow, quick = ({"pictures": speed} for speed in (0.9, 1.1))
+    ways = [replace(WAYS[0], measured=slow), replace(WAYS[4], measured=quick)]
+    folder = graphs_beside(model)
+    exporting.write_bundle(of, model, folder, ways)
+    assert Embedder.load(model, "cpu").runtime.name == "OpenVINO fp32"
+    assert Embedder.load(model, "openvino:int8").runtime.name == "OpenVINO int8"
+    exporting.write_bundle(of, model, graphs_beside(model), ways[:1])
+    assert Embedder.load(model, "cpu").runtime.name == "PyTorch"
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_what_an_engine_cannot_open_is_said_in_one_line(model, engine: str) -> None:
+    path = model / "graphs/image.fp32.onnx"
+    path.write_bytes(b"no graph")
+    facts = json.loads((model / "graphs/graphs.json").read_text())
+    facts["sha256"][path.name] = way_of.sha256(path)
+    (model / "graphs/graphs.json").write_text(json.dumps(facts))
+    embedder = Embedder.load(model, f"{engine}:fp32")
+    with pytest.raises(ValueError, match=r"cannot open .*image\.fp32\.onnx") as refused:
+        embedder.embed_images(PICTURES[:1])
+    assert "\n" not in str(refused.value) and str(refused.value).endswith("add --device pytorch")
+
+
+def test_an_export_takes_the_card_and_the_reranker_along(model, tmp_path) -> None:
+    (model / "README.md").write_text("license: own words")
+    (model / "reranker.json").write_text("{}")
+    (model / "reranker.safetensors").write_bytes(b"weights")
+    for out in (tmp_path / "new", model):
+        exporting.write_bundle(Embedder.load(model, "pytorch"), out, graphs_beside(model), WAYS)
+        found = contents(out)
+        assert found["README.md"] == b"license: own words"
+        assert (found["reranker.json"], found["reranker.safetensors"]) == (b"{}", b"weights")
+
+
+HANDLED = """
+import faulthandler, gc, os, signal, sys
+from tipr.embedder import Embedder
+
+faulthandler.enable()
+faulthandler.register(signal.SIGUSR1, file=open(os.devnull, "w"))  # on the stack for signals
+first, second = (Embedder.load(sys.argv[1], "openvino:fp32") for _ in range(2))
+for embedder in (first, second):
+    embedder.embed_texts(["a red top"])
+del first, embedder
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+print("alive")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody lends a stack")
+def test_signals_are_handled_when_models_are_gone(bundle) -> None:
+    done = subprocess.run([sys.executable, "-c", HANDLED, bundle], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["openvino:int8", "onnxruntime", "pytorch:mapped", "gpu9"])
+def test_what_is_no_device_is_said_in_words(name: str) -> None:
+    with pytest.raises(ValueError, match=r"auto, cpu or cuda$"):
+        pick_device(name)
+
+
+def test_runtimes_compute_on_the_cpu() -> None:
+    assert {place_of(name).type for name in ("openvino:int8", "pytorch:mapped", "cpu")} == {"cpu"}
+
+
+def test_a_batch_has_rows(of) -> None:
+    with pytest.raises(ValueError, match="at least one row, not 0"):
+        of.embed_texts(["a red top"], batch_size=0)
+    with pytest.raises(ValueError, match="at least one row, not -1"):
+        of.embed_images(PICTURES[:1], batch_size=-1)

@@ -182,11 +182,20 @@ def test_another_licence_replaces_the_one_that_was_stated(shelf) -> None:
     assert card.count("cc-by-nc-4.0") == 2 and "apache-2.0" not in card
 
 
-def test_the_hub_gives_the_graphs_too(tmp_path_factory) -> None:
+def test_the_hub_gives_graphs_where_an_engine_can_run_them(tmp_path_factory, monkeypatch) -> None:
     from exports import contents, exported_model
     from huggingface_hub.utils import filter_repo_objects
 
-    from tipr.embedder.hub import _WANTED
-
     held = contents(exported_model(tmp_path_factory))
-    assert set(filter_repo_objects(held, allow_patterns=list(_WANTED))) == set(held)
+    wanted: list[list[str]] = []
+    monkeypatch.setattr(
+        hub, "snapshot_download",
+        lambda *_, allow_patterns, **__: wanted.append(allow_patterns) or str(given),
+    )  # fmt: skip
+    given = exported_model(tmp_path_factory)
+    find_bundle("hf:acme/small")
+    assert set(filter_repo_objects(held, allow_patterns=wanted[0])) == set(held)
+    monkeypatch.setattr("tipr.embedder.hub.missing", lambda _: True)
+    find_bundle("hf:acme/small")
+    fetched = set(filter_repo_objects(held, allow_patterns=wanted[1]))
+    assert fetched == {name for name in held if not name.endswith(".onnx")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from tipr.data.images import open_image
 from tipr.embedder import Embedder
-from tipr.gallery.crops import decoded, enough
+from tipr.gallery.crops import decoded, enough, thumbnail
 from tipr.gallery.probes import probes
 
 TURNED = 6  # EXIF: the top of the picture is on the right
@@ -49,6 +50,17 @@ def test_vectors_hardly_turn_when_large_pictures_are_decoded_small(small, photog
     a, b = found - true.mean(axis=0), true - true.mean(axis=0)
     cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosines.min() > 0.999
+
+
+@pytest.mark.parametrize("size", [(300, 600), (640, 480), (500, 900), (1600, 300)])
+@pytest.mark.parametrize("height", [128, 256])
+def test_thumbnails_keep_the_shape_of_their_picture(small, tmp_path, size, height: int) -> None:
+    Image.new("RGB", size).save(tmp_path / "crop.png")
+    picture = decoded(tmp_path / "crop.png", enough(small, height))
+    assert isinstance(picture, Image.Image)
+    with Image.open(BytesIO(thumbnail(picture, height))) as made:
+        assert made.height <= height and made.width <= 2 * height
+        assert made.width / made.height == pytest.approx(size[0] / size[1], rel=0.02)
 
 
 @pytest.mark.parametrize("exif", [1, TURNED])

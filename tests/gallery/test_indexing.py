@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from coloured import COLOURS, ColourEmbedder
 from PIL import Image
 
 from tipr.gallery import Gallery, Indexing, Record, Searcher, index_folders
+from tipr.gallery.indexing import files_of
 from tipr.gallery.local import LocalStore
 
 
@@ -181,6 +183,56 @@ def test_a_model_that_answers_in_another_shape_is_an_error(gallery: Gallery, pho
 
     with pytest.raises(ValueError, match=r"gave vectors \(6, 3\) for 6 pictures; .* \(6, 24\)"):
         index_folders(gallery, Narrow(), [photos])
+
+
+def test_files_are_listed_once_under_their_first_name_in_their_order(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(photos.parent)
+    (photos / "cam0/records.csv").touch()
+    (photos / "records.csv").touch()
+    listed = files_of(gallery, ["photos/cam1", photos, "./photos/cam0"])
+    expected = {
+        photos / "cam1/1.png": "1.png", photos / "cam1/3.png": "3.png",
+        photos / "cam1/5.png": "5.png", photos / "cam0/0.png": "cam0/0.png",
+        photos / "cam0/2.png": "cam0/2.png", photos / "cam0/4.png": "cam0/4.png",
+        photos / "cam0/records.csv": "cam0/records.csv",
+    }  # fmt: skip
+    assert list(listed.items()) == list(expected.items())
+    assert listed == expected
+    assert len(listed) == 7
+    assert photos / "cam1/1.png" in listed
+    assert photos / "1.png" not in listed
+    assert listed[photos / "cam0/4.png"] == "cam0/4.png"
+
+
+@pytest.mark.parametrize("folder", ["/", "/srv", ".", "a/../b"])
+def test_a_file_is_named_by_where_it_lies_in_its_folder(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, folder: str
+):
+    """A folder that may not be entered is listed itself."""
+    found = [Path(folder), Path(folder, "x", "1 \\2.jpg")]
+    monkeypatch.setattr("tipr.gallery.indexing.walked_images", lambda folder: found)
+    assert list(files_of(gallery, [folder]).items()) == [
+        (path.absolute(), path.relative_to(folder).as_posix()) for path in found
+    ]
+
+
+def test_of_a_listed_file_little_more_than_its_path_is_held(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+):
+    def some(folder: Path) -> list[Path]:
+        return [folder / f"camera-{n % 10:02d}/20261101_150000_{n:06d}.jpg" for n in range(5000)]
+
+    monkeypatch.setattr("tipr.gallery.indexing.walked_images", some)
+    listed = files_of(gallery, [Path("/srv/night")])
+    held, left = {}, [listed]
+    while left:
+        one = left.pop()
+        if id(one) not in held and not isinstance(one, type):
+            held[id(one)] = sys.getsizeof(one)
+            left += gc.get_referents(one)
+    assert sum(held.values()) / len(listed) < 3 * len(str(next(iter(listed))))
 
 
 KILLED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -278,6 +279,60 @@ def test_a_full_disk_is_named_and_leaves_the_rows_readable(small_disk: Path):
         again.add(np.eye(512)[5:7], records("5", "6"))
     filling.unlink()
     assert again.add(np.eye(512)[5:7], records("5", "6")) == 2
+
+
+def only_read_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user who may not write them; permissions do not bind the superuser."""
+    really = os.open
+
+    def opened(path: Path, flags: int, *rest: int) -> int:
+        if Path(path).name == "vectors.f32" and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path, flags, *rest)
+
+    monkeypatch.setattr("tipr.gallery.local.vectors.os.open", opened)
+
+
+WRITINGS: dict[str, Callable[[LocalStore], object]] = {
+    "add": lambda store: store.add(np.ones((1, 8)), records("new")),
+    "update": lambda store: store.update([Record("0001", camera="gate")]),
+    "change": lambda store: store.change(["0001"], lambda one: replace(one, camera="gate")),
+    "remove": lambda store: store.remove(["0001"]),
+    "put_note": lambda store: store.put_note("policy", "30 days"),
+    "maintain": lambda store: store.maintain(),
+    "compact": lambda store: store.compact(),
+    "adopt": lambda store: store.adopt(LocalStore(store.folder.parent / "other")),
+}
+
+
+@pytest.mark.parametrize("kind", WRITINGS)
+def test_where_the_vectors_may_only_be_read_no_writing_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    def content(store: LocalStore) -> tuple[object, ...]:
+        return list(store.records()), store.vectors(store.ids()).tobytes(), store.notes()
+
+    before = content(filled(tmp_path / "s"))
+    filled(tmp_path / "other", 2).close()
+    only_read_vectors(monkeypatch)
+    store = LocalStore(tmp_path / "s")
+    with pytest.raises(StoreError, match=r"vectors\.f32 may not be written .* no row was changed"):
+        WRITINGS[kind](store)
+    assert content(store) == content(LocalStore(tmp_path / "s")) == before
+    assert len(store.search(np.ones(8), 9)) == 4
+    assert len(LocalStore(tmp_path / "other")) == 2
+    assert store.check() == []
+
+
+def test_vectors_that_may_be_written_again_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    filled(tmp_path / "s").close()
+    only_read_vectors(monkeypatch)
+    store = LocalStore(tmp_path / "s")
+    with pytest.raises(StoreError, match="may not be written"):
+        store.remove(["0001"])
+    monkeypatch.undo()
+    assert store.remove(["0001"]) == 1
+    assert not np.fromfile(tmp_path / "s/0001/vectors.f32", np.float32).reshape(-1, 8)[1].any()
 
 
 def test_a_compaction_that_fails_changes_nothing(tmp_path: Path, monkeypatch):

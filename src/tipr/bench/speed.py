@@ -146,7 +146,7 @@ def measure(
         workers = {}
         for number, (name, (source, model)) in enumerate(subjects.items()):
             told(f"{name}: loading")
-            worker = Worker(name, source, [begun[model], folder], place / f"{number}.log")
+            worker = Worker(name, source, [*begun[model], folder], place / f"{number}.log")
             workers[name] = stack.enter_context(worker)
             _check_build(worker, source)
             if not amount.encoders:
@@ -206,20 +206,21 @@ def way_of(name: str) -> tuple[str, str]:
     return (model, way) if named else (name, "")
 
 
-def _begun(models: Sequence[str], place: Path, told: Told) -> dict[str, str]:
-    """Where each lies; what is untrained is made, once, with graphs if one of its ways is one."""
+def _begun(models: Sequence[str], place: Path, told: Told) -> dict[str, tuple[str, str]]:
+    """Where each lies, and its way; what is untrained is made, once, with graphs if one of its ways
+    is one."""
     pictures, begun = sorted((place / "images").iterdir()), {}
     ways = [way_of(model) for model in models]
     for model, (name, way) in zip(models, ways, strict=True):
         if not name.startswith(NAMED):
-            begun[model] = model
+            begun[model] = name, way
             continue
         out = place / name.replace(":", "-")
+        graphs = any(o == name and w not in ("", PLAIN, PYTORCH) for o, w in ways)
         if not out.exists():
             told(f"{name}: making")
-            graphs = any(o == name and w not in ("", PLAIN, PYTORCH) for o, w in ways)
             untrained(name.removeprefix(NAMED), out, pictures, sentences(), graphs)
-        begun[model] = f"{out}@{way or PYTORCH}"
+        begun[model] = str(out), way or (PYTORCH if graphs else "")
     return begun
 
 

@@ -58,8 +58,8 @@ class Machine:
 class Model:
     """A model with photographs below `place`, sentences, and a gallery that is searched."""
 
-    def __init__(self, name: str, place: str) -> None:
-        self.embedder, self.plain = _loaded(name), name.endswith("@plain")
+    def __init__(self, name: str, way: str, place: str) -> None:
+        self.embedder, self.plain = _loaded(name, way), way == "plain"
         self.folder = Path(place) / "images"
         self.files = sorted(self.folder.iterdir())
         self.pictures = [open_image(path) for path in self.files]
@@ -154,16 +154,13 @@ class Model:
         return {"runtime": getattr(runtime, "name", "PyTorch"), "held": _held()}
 
 
-def _loaded(name: str) -> Embedder:
-    """`MODEL@WAY` says what computes the vectors, a way of `Embedder.load` or `plain`."""
-    model, at, way = name.rpartition("@")
-    if not at or way.partition(":")[0] not in ("plain", "pytorch", "openvino", "onnxruntime"):
-        return Embedder.load(name, "cpu")
+def _loaded(name: str, way: str) -> Embedder:
+    """The way says what computes the vectors: a device of `Embedder.load`, or `plain`."""
     if way == "plain":
         from tipr.bench.untrained import plain
 
-        return plain(Embedder.load(model, "pytorch"))
-    return Embedder.load(model, way)
+        return plain(Embedder.load(name, "pytorch"))
+    return Embedder.load(name, way or "cpu")
 
 
 def _in_threads(

@@ -56,8 +56,8 @@ class Subject:
     def encode(self) -> None:
         """The batch's pictures and sentences as a search embeds them; only the encoder ships."""
         self.encoder.eval()
-        self.encoder.encode_image(self.batch.images)
-        self.encoder.encode_text(self.batch.tokens)
+        self.encoder.embed_image(self.batch.images)
+        self.encoder.embed_text(self.batch.tokens)
         self.encoder.train()
 
 

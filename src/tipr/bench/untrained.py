@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -19,14 +20,12 @@ from tipr.bench.plain_step import plainly
 from tipr.embedder import Embedder
 from tipr.embedder.exporting import calibration, graph_files, write_bundle
 from tipr.embedder.graphs import Way
-from tipr.embedder.runtime import Eager, Engine, Precision, Vectors
+from tipr.embedder.runtime import ENGINES, Eager, Precision, Vectors
 from tipr.encoders.encoder import Encoder
 from tipr.experiments.find import find_experiment
 from tipr.training.start import new_embedder
 
 NAMED, PLAIN = "untrained:", "plain"
-_ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime")
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 _CALIBRATED = 16  # pictures
 
 
@@ -43,8 +42,9 @@ def untrained(
         folder = Path(scratch) / "graphs"
         folder.mkdir()
         given = calibration(embedder, pictures[:_CALIBRATED], texts[:_CALIBRATED])
-        graph_files(embedder, folder, _PRECISIONS, given)
-        ways = [Way(engine=e, precision=p) for e in _ENGINES for p in _PRECISIONS]
+        precisions = get_args(Precision)
+        graph_files(embedder, folder, precisions, given)
+        ways = [Way(engine=engine, precision=p) for engine in ENGINES for p in precisions]
         write_bundle(embedder, out, folder, ways)
     return out
 

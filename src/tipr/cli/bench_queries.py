@@ -35,14 +35,15 @@ def bench_queries(  # noqa: PLR0913 - one parameter for each flag
     from tipr.bench.machine import commit, machine
     from tipr.bench.meaning import queries, table
     from tipr.data.readers import read_dataset
-    from tipr.embedder import Embedder, pick_device
+    from tipr.embedder import Embedder
+    from tipr.embedder.embedder import place_of
 
     facts = queries(
         Embedder.load(model, device),
         read_dataset(data).test,
         people=people,
         seed=seed,
-        made_with={"commit": commit(), **machine(pick_device(device)), "command": command()},
+        made_with={"commit": commit(), **machine(place_of(device)), "command": command()},
         announce=lambda what: print(f"{what} ...", file=sys.stderr),
     )
     told(table(facts), into, facts if as_json else None)

@@ -41,11 +41,11 @@ def transfer(  # noqa: PLR0913 - one parameter for each flag
     from tipr.bench.machine import commit, machine
     from tipr.bench.transfer import table, targets
     from tipr.bench.transfer import transfer as measured
-    from tipr.embedder import pick_device
+    from tipr.embedder.embedder import place_of
 
     facts = measured(
         models, targets(data, split), device=device, save=save,
-        made_with={"commit": commit(), **machine(pick_device(device)),
+        made_with={"commit": commit(), **machine(place_of(device)),
                    "command": command()},
         announce=lambda what: print(f"{what} ...", file=sys.stderr),
     )  # fmt: skip

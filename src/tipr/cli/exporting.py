@@ -55,7 +55,7 @@ def export(  # noqa: PLR0913 - one parameter for each flag
     engine
         openvino or onnxruntime, repeatable; all that are installed unless given.
     most_lost
-        Points of R@1 or mAP that may be lost; without --data the vectors may turn a little instead.
+        Points of R@1 or mAP that may be lost, with --data; vectors may turn a little either way.
     force
         Keep what loses more.
     """
@@ -68,7 +68,7 @@ def export(  # noqa: PLR0913 - one parameter for each flag
                          "what is exported is calibrated and judged on them")  # fmt: skip
     usual = Wanted()
     wanted = Wanted(
-        precisions=tuple(precision or usual.precisions), engines=tuple(engine or usual.engines),
+        precisions=tuple(precision or usual.precisions), engines=tuple(engine or ()),
         most_lost=most_lost, force=force,
     )  # fmt: skip
     embedder = Embedder.load(model, "cpu", runtime="pytorch")

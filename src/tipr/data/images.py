@@ -9,9 +9,8 @@ and only the formats in `FORMATS` are tried, so that no file can start another p
 from __future__ import annotations
 
 import io
-import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -59,36 +58,43 @@ def image_files(folder: Path | str) -> list[Path]:
     Linked folders are entered, each folder once. A folder that may not be entered is listed itself,
     so that whoever opens the files can name it.
     """
+    return list(walked_images(folder))
+
+
+def walked_images(folder: Path | str) -> Iterator[Path]:
+    """The same one by one, holding no more than the names of one folder."""
     folder = Path(folder)
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {folder}; check the spelling")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the folder that holds the pictures")
-    found: list[Path] = []
-    entered: set[tuple[int, int]] = set()
-
-    def locked(error: OSError) -> None:
-        found.append(Path(error.filename))
-
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=locked):
-        status = Path(here).stat()
-        key = (status.st_dev, status.st_ino)
-        if key in entered:
-            folders.clear()
-            continue
-        entered.add(key)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(here, name) for name in files if not name.startswith("."))
-        found.extend(path for path in paths if _is_file(path))
-    return sorted(found)
+    yield from _walked(folder, set())
 
 
-def _is_file(path: Path) -> bool:
-    """Whether it is a file; what may not be looked at is taken for one, so that it is named."""
+def _walked(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
+    """Below this folder, unless it was entered before."""
+    status = folder.stat()
+    if (status.st_dev, status.st_ino) in entered:
+        return
+    entered.add((status.st_dev, status.st_ino))
     try:
-        return path.is_file()
+        names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError:
+        yield folder
+        return
+    for path in map(folder.joinpath, names):
+        if _is(Path.is_dir, path):
+            yield from _walked(path, entered)
+        elif _is(Path.is_file, path, unseen=True):
+            yield path
+
+
+def _is(kind: Callable[[Path], bool], path: Path, unseen: bool = False) -> bool:
+    """Whether it is of that kind; what may not be looked at is a file, so that it is named."""
+    try:
+        return kind(path)
     except PermissionError:
-        return True
+        return unseen
 
 
 def open_image(
@@ -96,8 +102,8 @@ def open_image(
 ) -> Image.Image:
     """The picture, upright and in RGB.
 
-    With `at_least` = (height, width) a larger picture may come back reduced by whole factors, one
-    for each axis, but never below that size: cheaper to decode and to keep.
+    With `at_least` = (height, width) a larger picture may come back reduced, its shape kept, but
+    never below that size: cheaper to decode and to keep.
     """
     if isinstance(source, Image.Image):
         _check_still(source, None)
@@ -226,8 +232,8 @@ def _finished(
         image = image.transpose(turn)
     image.info.clear()
     if at_least is not None:
-        factors = (max(1, image.width // at_least[1]), max(1, image.height // at_least[0]))
-        image = image.reduce(factors) if max(factors) > 1 else image
+        factor = min(image.width // at_least[1], image.height // at_least[0])
+        image = image.reduce(factor) if factor > 1 else image
     return image
 
 

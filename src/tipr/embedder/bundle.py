@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -24,6 +24,7 @@ from tipr.data.text import Tokenizer
 from tipr.data.tokenizers import read_tokenizer
 from tipr.embedder.card import card
 from tipr.embedder.hub import HUB, downloaded
+from tipr.embedder.mapped import mapped
 from tipr.encoders.catalogue import from_json
 from tipr.encoders.encoder import Encoder
 
@@ -34,7 +35,9 @@ PARTS = frozenset({
     CONFIG, WEIGHTS, "README.md", "merges.txt", "vocab.json", "vocab.txt",
     "reranker.json", "reranker.safetensors", GRAPHS,
 })  # fmt: skip
+_ALONG = ("README.md", "reranker.json", "reranker.safetensors")
 OWN = "shipped:"  # begins the name of a model that comes with the package
+Weights = Literal["read", "mapped", "none"]
 SHIPPED = Path(__file__).parents[1] / "weights"
 _MALFORMED = (RuntimeError, TypeError, AttributeError, UnicodeDecodeError)
 
@@ -45,10 +48,12 @@ def write(
     tokenizer: Tokenizer,
     description: dict[str, Any],
     graphs: Path | None = None,
+    beside: Path | None = None,
 ) -> None:
     """Writes a bundle, whole or not at all; only a bundle is ever replaced.
 
-    `graphs` is a folder of exported graphs, which is moved into it.
+    `graphs` is a folder of exported graphs, which is moved into it; `beside` is a bundle whose card
+    and re-ranking head are taken along.
 
     Raises:
         ValueError: the folder holds anything else.
@@ -64,6 +69,9 @@ def write(
         tokenizer.save(draft)
         _write_text(draft / CONFIG, json.dumps(facts, indent=2) + "\n")
         _write_text(draft / "README.md", card(facts, encoder))
+        if beside is not None:
+            for part in [one for one in _ALONG if (beside / one).is_file()]:
+                shutil.copyfile(beside / part, draft / part)
         if graphs is not None:
             shutil.move(graphs, draft / GRAPHS)
         _open_to_all(draft)
@@ -75,17 +83,18 @@ def write(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def read(folder: Path, weights: bool = True) -> tuple[Encoder, ImageTransform, Tokenizer]:
-    """Without `weights` the encoder is a shape that nothing can be embedded with.
+def read(folder: Path, weights: Weights = "read") -> tuple[Encoder, ImageTransform, Tokenizer]:
+    """`mapped` weights are one file in memory for all processes that map them (`mapped.py`); with
+    none the encoder is a shape that nothing can be embedded with.
 
     Raises:
-        ValueError: the bundle is damaged, or of another version or kind.
+        ValueError: the bundle is damaged, or of another version or kind; or it cannot be mapped.
     """
     try:
         facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         _check_kind(facts, folder)
         tokenizer = read_tokenizer(folder, facts["text_length"])
-        encoder = _built(facts["encoder"], folder / WEIGHTS if weights else None)
+        encoder = _built(facts["encoder"], folder / WEIGHTS, weights)
         transform = ImageTransform.from_json(facts["transform"])
     except PermissionError as error:
         raise ValueError(
@@ -96,12 +105,14 @@ def read(folder: Path, weights: bool = True) -> tuple[Encoder, ImageTransform, T
     return encoder, transform, tokenizer
 
 
-def _built(facts: dict[str, Any], weights: Path | None) -> Encoder:
+def _built(facts: dict[str, Any], path: Path, weights: Weights) -> Encoder:
     with torch.device("meta"):  # no time is spent on numbers that are replaced
         encoder = from_json(facts).build()
-    if weights is not None:
+    if weights == "mapped":
+        encoder.load_state_dict(mapped(path), assign=True)
+    elif weights == "read":
         encoder.to_empty(device="cpu")  # which keeps the memory format
-        encoder.load_state_dict(load_file(weights))
+        encoder.load_state_dict(load_file(path))
     return encoder
 
 
@@ -153,6 +164,14 @@ def name_of(folder: Path) -> str:
 def half(encoder: Encoder) -> dict[str, Tensor]:
     """The encoder's weights as they are saved."""
     return {k: v.detach().half().cpu().contiguous() for k, v in encoder.state_dict().items()}
+
+
+def halves(folder: Path) -> dict[str, Tensor]:
+    """The same of a bundle that is there. Raises ValueError where it is damaged."""
+    try:
+        return load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the model in {folder} is damaged: {error}") from error
 
 
 def _check_kind(facts: Any, folder: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ from tipr.data.clauses import chunks_that_fit, cut_word
 from tipr.data.images import ImageTransform, open_image
 from tipr.data.text import Tokenizer
 from tipr.embedder import bundle, graphs
-from tipr.embedder.runtime import ENGINES, PYTORCH, Eager, Runtime
+from tipr.embedder.runtime import ENGINES, MAPPED, PYTORCH, Eager, Runtime
 from tipr.encoders.catalogue import to_json
 from tipr.encoders.clip import CLIPConfig
 from tipr.encoders.encoder import Encoder
@@ -54,14 +55,24 @@ class Embedder:
         self.runtime: Runtime = Eager(encoder)
         self._encoder = encoder
         self._folder: Path | None = None  # of weights that are not read yet
+        self._reading = Lock()
         self._own(encoder)
 
     @property
     def encoder(self) -> Encoder:
-        """In PyTorch; where a graph computes the vectors, the weights are read only now."""
-        if self._folder is not None:
-            self._encoder, self._folder = bundle.read(self._folder)[0], None
-            self._own(self._encoder)
+        """In PyTorch; where a graph computes the vectors, the weights are read only now.
+
+        Raises:
+            ValueError: the model was replaced since it was loaded, or is damaged.
+        """
+        with self._reading:
+            if self._folder is not None:
+                encoder = bundle.read(self._folder)[0]
+                if self._digest(bundle.half(encoder)) != self.fingerprint:
+                    raise ValueError(f"the model in {self._folder} was replaced since it was "
+                                     "loaded; load it again")  # fmt: skip
+                self._own(encoder)
+                self._encoder, self._folder = encoder, None
         return self._encoder
 
     def _own(self, encoder: Encoder) -> None:
@@ -85,11 +96,16 @@ class Embedder:
     @cached_property
     def fingerprint(self) -> str:
         """Names the vectors this model makes: equal exactly when weights and settings are."""
+        return self._digest(bundle.half(self.encoder))
+
+    def _digest(self, weights: Mapping[str, Tensor]) -> str:
+        """The fingerprint with these weights, in half precision."""
         facts = {"format": 1, **self._description()}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         digest.update(self.tokenizer.pieces.digest())
-        for name, value in sorted(bundle.half(self.encoder).items()):
-            digest.update(name.encode() + value.contiguous().numpy().tobytes())
+        for name, value in sorted(weights.items()):
+            digest.update(name.encode())
+            digest.update(value.numpy())
         return digest.hexdigest()[:16]
 
     def embed_images(
@@ -154,15 +170,20 @@ class Embedder:
             "text_length": self.tokenizer.length,
         }
 
-    def save(self, folder: Path | str, graphs: Path | None = None) -> None:
+    def save(
+        self, folder: Path | str, graphs: Path | None = None, beside: Path | None = None
+    ) -> None:
         """Writes the bundle, whole or not at all; weights are rounded to half precision.
 
-        `graphs` is a folder of exported graphs to move into it; those of another bundle stay there.
+        `graphs` is a folder of exported graphs to move into it; `beside` is the bundle that this
+        model came from, whose card and re-ranking head are taken along.
 
         Raises:
             OSError: it could not be written; a bundle that was there is intact.
         """
-        bundle.write(Path(folder), self.encoder, self.tokenizer, self._description(), graphs)
+        bundle.write(
+            Path(folder), self.encoder, self.tokenizer, self._description(), graphs, beside
+        )
 
     @classmethod
     def load(
@@ -182,28 +203,31 @@ class Embedder:
         Raises:
             ValueError: there is no such model or runtime, or it is damaged or of another version.
         """
-        if device.partition(":")[0] in (PYTORCH, *ENGINES):
-            device, runtime = "cpu", device
-        folder, place = bundle.find_bundle(path), pick_device(device)
+        runtime = device if _is_runtime(device) else runtime
+        folder, place = bundle.find_bundle(path), place_of(device)
         where = str(path) if str(path).startswith(bundle.HUB) else bundle.name_of(folder)
         found = exported(folder, place, runtime)
         if found is None:
-            encoder, transform, tokenizer = bundle.read(folder)
+            how = "mapped" if runtime == MAPPED else "read"
+            encoder, transform, tokenizer = bundle.read(folder, how)
             return cls(encoder.to(place), transform, tokenizer, where, long_texts)
-        graph, fingerprint = found
-        encoder, transform, tokenizer = bundle.read(folder, weights=False)
+        graph, there = found
+        encoder, transform, tokenizer = bundle.read(folder, "none")
         embedder = cls(encoder, transform, tokenizer, where, long_texts)
-        embedder.runtime, embedder.fingerprint, embedder._folder = graph, fingerprint, folder
+        there.check_of(folder, embedder._digest(bundle.halves(folder)))
+        embedder.runtime, embedder.fingerprint, embedder._folder = graph, there.of, folder
         return embedder
 
 
-def exported(folder: Path, device: torch.device, runtime: str) -> tuple[Runtime, str] | None:
-    """The graphs to use in place of PyTorch, and the fingerprint of the model they were made of.
+def exported(
+    folder: Path, device: torch.device, runtime: str
+) -> tuple[Runtime, graphs.Graphs] | None:
+    """The graphs to use in place of PyTorch, and all that the bundle carries.
 
     Raises:
         ValueError: the runtime that is asked for is not to be had here.
     """
-    if runtime == PYTORCH or (runtime == graphs.AUTO and device.type != "cpu"):
+    if runtime in (PYTORCH, MAPPED) or (runtime == graphs.AUTO and device.type != "cpu"):
         return None
     there = graphs.read(folder)
     if there is None:
@@ -214,7 +238,7 @@ def exported(folder: Path, device: torch.device, runtime: str) -> tuple[Runtime,
     if device.type != "cpu":
         raise ValueError(f"the graphs of {runtime} are for CPUs; add --device cpu")
     found = graphs.chosen(folder, there, runtime)
-    return None if found is None else (found, there.of)
+    return None if found is None else (found, there)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -223,7 +247,22 @@ def pick_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError("this machine has no CUDA device; use --device cpu")
-    return torch.device(name)
+    if _is_runtime(name):
+        raise ValueError(f"{name} computes the vectors of models that are searched with; here give "
+                         "auto, cpu or cuda")  # fmt: skip
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"there is no device {name}; give auto, cpu or cuda") from error
+
+
+def place_of(name: str) -> torch.device:
+    """Where a device, or a runtime of `Embedder.load`, computes vectors."""
+    return torch.device("cpu") if _is_runtime(name) else pick_device(name)
+
+
+def _is_runtime(name: str) -> bool:
+    return name.partition(":")[0] in (PYTORCH, *ENGINES)
 
 
 def _check(encoder: Encoder, transform: ImageTransform, tokenizer: Tokenizer) -> None:
@@ -249,6 +288,8 @@ def _unit(vectors: Float32[np.ndarray, "N D"]) -> Float32[np.ndarray, "N D"]:
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    if size < 1:
+        raise ValueError(f"a batch has at least one row, not {size}")
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

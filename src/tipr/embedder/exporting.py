@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tipr.embedder.bundle import find_bundle, is_bundle
 from tipr.embedder.embedder import Embedder, Picture
 from tipr.embedder.graphs import Graphs, Way, file_of, sha256
 from tipr.embedder.runtime import Precision, silent
 from tipr.encoders.encoder import MODALITIES, Encoder, Modality
 
-BATCH = 16  # pictures or sentences of one calibration step
+_BATCH = 16  # pictures or sentences of one calibration step
 _PRODUCTS = ["MatMul", "Gemm", "Conv"]
 _GIVEN: dict[Modality, str] = {"image": "pixels", "text": "tokens"}
 
@@ -61,9 +62,9 @@ def graph_files(
 def calibration(embedder: Embedder, pictures: Iterable[Picture], texts: Sequence[str]) -> Batches:
     """What the encoder reads, in batches."""
     pixels = embedder.pixels(pictures)
-    rows = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+    rows = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
     return {
-        "image": [pixels[start : start + BATCH].numpy() for start in range(0, len(pixels), BATCH)],
+        "image": [some.numpy() for some in pixels.split(_BATCH)],
         "text": [embedder.tokenizer(some).numpy() for some in rows],
     }
 
@@ -71,13 +72,16 @@ def calibration(embedder: Embedder, pictures: Iterable[Picture], texts: Sequence
 def write_bundle(embedder: Embedder, out: Path, folder: Path, ways: Sequence[Way]) -> None:
     """The model with the graphs of the folder, which is moved; the first way is the first choice.
 
+    What else the bundle holds that it was loaded from comes along.
+
     Raises:
         ValueError: `out` holds anything but a model.
         OSError: it could not be written; a model that was there is intact.
     """
     sums = {path.name: sha256(path) for path in sorted(folder.glob("*.onnx"))}
     Graphs(of=embedder.fingerprint, ways=tuple(ways), sha256=sums).write(folder)
-    embedder.save(out, graphs=folder)
+    source = embedder.source
+    embedder.save(out, folder, find_bundle(source) if source and is_bundle(source) else None)
 
 
 class _Tower(nn.Module):
@@ -153,8 +157,7 @@ def _without_weights(path: Path) -> list[str]:
 @contextmanager
 def _quiet() -> Generator[None]:
     """Exporters and quantisers talk to their own developers."""
-    names = ("torch.onnx", "onnxscript", "onnx_ir", "root")
-    loggers = [logging.getLogger("" if name == "root" else name) for name in names]
+    loggers = [logging.getLogger(n) for n in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     before = [logger.level for logger in loggers]
     try:
         for logger in loggers:

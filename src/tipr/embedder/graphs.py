@@ -57,6 +57,29 @@ class Graphs:
         text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=2)
         (folder / FACTS).write_text(text + "\n", encoding="utf-8", newline="\n")
 
+    def check_of(self, bundle: Path, fingerprint: str) -> None:
+        """Raises ValueError where they were made of another model than this one."""
+        if self.of != fingerprint:
+            raise ValueError(f"the exported graphs in {bundle} are of another model; export it "
+                             f"again, or add --device {PYTORCH}")  # fmt: skip
+
+    def check_all(self, bundle: Path, fingerprint: str) -> None:
+        """Raises ValueError where they are of another model, or a file is not as exported."""
+        self.check_of(bundle, fingerprint)
+        for name in self.sha256:
+            self.check(bundle / FOLDER / name)
+
+    def check(self, path: Path) -> None:
+        """Raises ValueError where this is not the file that was exported."""
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}); export the model again, "
+                             f"or add --device {PYTORCH}") from error  # fmt: skip
+        if found != self.sha256.get(path.name):
+            raise ValueError(f"{path} is damaged: it is not the file that was exported; export the "
+                             f"model again, or add --device {PYTORCH}")  # fmt: skip
+
 
 def file_of(modality: Modality, precision: Precision) -> str:
     return f"{modality}.{precision}.onnx"
@@ -80,14 +103,15 @@ def read(bundle: Path) -> Graphs | None:
         return Graphs(of=str(facts["of"]), ways=ways, sha256=dict(facts["sha256"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the exported graphs in {bundle} are damaged ({error}); export the model "
-                         "again, or load it with the runtime pytorch") from error  # fmt: skip
+                         "again, or add --device pytorch") from error  # fmt: skip
 
 
 def chosen(bundle: Path, graphs: Graphs, wanted: str) -> Runtime | None:
     """The runtime of that name, or with `auto` the first that this machine has; None for PyTorch.
 
     Raises:
-        ValueError: there is no such graph, its engine is not installed, or its file is damaged.
+        ValueError: there is no such graph, or its engine is not installed; and once a file is
+            opened, if it is not the one that was exported.
     """
     if wanted == AUTO:
         way = next((way for way in graphs.ways if _usable(way)), None)
@@ -95,17 +119,18 @@ def chosen(bundle: Path, graphs: Graphs, wanted: str) -> Runtime | None:
         way = _named(graphs.ways, wanted)
         if missing(way.engine):
             raise ValueError(f"{ENGINES[way.engine]} is not installed: "
-                             f"pip install 'tipr[{_extra(way.engine)}]'")  # fmt: skip
+                             f"pip install 'tipr[{extra(way.engine)}]'")  # fmt: skip
     if way is None:
         return None
     files = {one: bundle / FOLDER / file_of(one, way.precision) for one in MODALITIES}
-    for path in files.values():
-        _check(path, graphs.sha256)
-    return Exported(way.engine, way.precision, files)
+    return Exported(way.engine, way.precision, files, graphs.check)
 
 
 def _usable(way: Way) -> bool:
-    return not missing(way.engine) and (way.precision != "int8" or does_int8(way.engine))
+    """Whether its engine is here, and it is worth while."""
+    if missing(way.engine) or way.measured.get("pictures", 1) < 1:  # times as quick as PyTorch
+        return False
+    return way.precision != "int8" or does_int8(way.engine)
 
 
 def _named(ways: Sequence[Way], wanted: str) -> Way:
@@ -117,17 +142,6 @@ def _named(ways: Sequence[Way], wanted: str) -> Way:
                      "with tipr export")  # fmt: skip
 
 
-def _check(path: Path, sums: dict[str, str]) -> None:
-    try:
-        found = sha256(path)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); export the model again, or "
-                         "load it with the runtime pytorch") from error  # fmt: skip
-    if found != sums.get(path.name):
-        raise ValueError(f"{path} is damaged: it is not the file that was exported; export the "
-                         "model again, or load it with the runtime pytorch")  # fmt: skip
-
-
 def _way(facts: dict[str, Any]) -> Way:
     engine, precision = facts["engine"], facts["precision"]
     if engine not in ENGINES or precision not in get_args(Precision):
@@ -135,5 +149,6 @@ def _way(facts: dict[str, Any]) -> Way:
     return Way(engine=cast("Engine", engine), precision=precision, measured=facts["measured"])
 
 
-def _extra(engine: Engine) -> str:
+def extra(engine: Engine) -> str:
+    """The extra of this package that installs it."""
     return {"openvino": "openvino", "onnxruntime": "onnx"}[engine]

@@ -1,5 +1,7 @@
 """Models of the Hugging Face hub, fetched and published only when the user names it.
 
+Graphs are fetched where an engine is installed that runs them.
+
 `hf:ORGANISATION/NAME` or `hf:ORGANISATION/NAME@REVISION`; nothing else ever makes a connection.
 """
 
@@ -9,8 +11,11 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from tipr.embedder.runtime import ENGINES, missing
+
 HUB = "hf:"
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.txt.gz", "README.md", "LICENSE*", "graphs/*")
+_GRAPHS = "graphs/*"
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.txt.gz", "README.md", "LICENSE*")
 _OLDER = (*_WANTED, "pytorch_model*.bin")  # where there are no safetensors
 _NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
@@ -25,11 +30,11 @@ def downloaded(name: str) -> Path:
     found = _NAME.fullmatch(name)
     if found is None:
         raise ValueError(f"{name} is no name of a model; its form is hf:ORGANISATION/NAME")
-    hub = _hub()
+    hub, graphs = _hub(), [] if all(map(missing, ENGINES)) else [_GRAPHS]
     try:
         for wanted in (_WANTED, _OLDER):
             folder = hub.snapshot_download(
-                found["repo"], revision=found["revision"], allow_patterns=list(wanted)
+                found["repo"], revision=found["revision"], allow_patterns=[*wanted, *graphs]
             )
             if any(Path(folder).rglob("*.safetensors")):
                 break
@@ -49,7 +54,7 @@ def upload(folder: Path, name: str, *, private: bool = True) -> str:
         hub.create_repo(found["repo"], private=private, exist_ok=True)
         told = hub.upload_folder(
             repo_id=found["repo"], folder_path=str(folder), revision=found["revision"],
-            commit_message="Model written by tipr",
+            commit_message="Model written by tipr", delete_patterns=[_GRAPHS],
         )  # fmt: skip
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} could not be published ({_first_line(error)}); log in with "

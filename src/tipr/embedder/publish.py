@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tipr.embedder import graphs
 from tipr.embedder.bundle import PARTS, find_bundle
 from tipr.embedder.card import fill_terms
 from tipr.embedder.embedder import Embedder
@@ -22,7 +23,10 @@ def publish(model: Path | str, name: str, license_: str, data: str, *, private: 
         ImportError: the extra `hub` is not installed.
     """
     folder = find_bundle(model)
-    Embedder.load(folder, "cpu", runtime="pytorch")  # a damaged model is not published
+    whole = Embedder.load(folder, "cpu", runtime="pytorch")  # a damaged model is not published
+    there = graphs.read(folder)
+    if there is not None:
+        there.check_all(folder, whole.fingerprint)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "model"
         copy.mkdir()

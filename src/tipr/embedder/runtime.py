@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ Engine = Literal["openvino", "onnxruntime"]
 Precision = Literal["fp32", "fp16", "int8"]
 ENGINES: dict[Engine, str] = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 PYTORCH = "pytorch"
+MAPPED = "pytorch:mapped"  # its weights are one file in memory for all processes
 
 Run = Callable[[np.ndarray], np.ndarray]
 Vectors = Float32[np.ndarray, "B D"]
@@ -68,12 +70,22 @@ class Eager:
 
 
 class Exported:
-    """Two graphs, one for each modality, read when they are first needed."""
+    """Two graphs, one for each modality, read when they are first needed.
 
-    def __init__(self, engine: Engine, precision: Precision, files: dict[Modality, Path]) -> None:
+    `check` is called with a file before it is opened, and raises ValueError if it is not to be.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        precision: Precision,
+        files: dict[Modality, Path],
+        check: Callable[[Path], None] = lambda path: None,
+    ) -> None:
         self.name = f"{ENGINES[engine]} {precision}"
         self.device = torch.device("cpu")
         self._engine, self._precision, self._files = engine, precision, files
+        self._check = check
         self._opened: dict[Modality, Run] = {}
         self._lock = Lock()
 
@@ -86,11 +98,17 @@ class Exported:
     def _run(self, modality: Modality, batch: Tensor) -> np.ndarray:
         with self._lock:  # an engine answers one call at a time, with all threads
             if modality not in self._opened:
-                path = self._files[modality]
-                if not path.is_file():
-                    raise ValueError(f"{path} is gone; load the model again")
-                self._opened[modality] = _OPENERS[self._engine](path, self._precision)
+                self._opened[modality] = self._open(self._files[modality])
             return self._opened[modality](batch.numpy())
+
+    def _open(self, path: Path) -> Run:
+        self._check(path)
+        try:
+            return _OPENERS[self._engine](path, self._precision)
+        except Exception as error:  # each engine has errors of its own
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"{ENGINES[self._engine]} cannot open {path} ({said}); "
+                             f"add --device {PYTORCH}") from error  # fmt: skip
 
 
 def silent(engine: Engine) -> Any:
@@ -125,7 +143,11 @@ def _openvino(path: Path, precision: Precision) -> Run:
     return lambda batch: np.array(model(batch)[0], np.float32)
 
 
+@cache
 def _core() -> Any:
+    """One for the process. Each lends the thread a stack for signals and takes it back when it
+    goes; of two, the one that goes last gives back a stack that is gone, and the next signal that
+    is handled there kills the process."""
     return silent("openvino").Core()
 
 

@@ -25,7 +25,7 @@ from tipr.data.pairs import Pair
 from tipr.embedder.bundle import check_place
 from tipr.embedder.embedder import Embedder, Picture
 from tipr.embedder.exporting import calibration, graph_files, write_bundle
-from tipr.embedder.graphs import Way, file_of
+from tipr.embedder.graphs import Way, extra, file_of
 from tipr.embedder.runtime import ENGINES, Engine, Exported, Precision, missing
 from tipr.encoders.encoder import MODALITIES, Modality
 from tipr.evaluation.bootstrap import paired
@@ -33,7 +33,7 @@ from tipr.evaluation.metrics import COLUMNS
 from tipr.evaluation.vectors import embedded
 
 NEAREST = 10
-LEAST_COSINE = 0.98  # of the mean, where nothing tells whose pictures they are
+LEAST_COSINE = 0.98  # of the mean: vectors of one way are searched with those of another
 _FEWEST = 2  # pictures and sentences to judge with
 _ROUNDS = 7
 _TIMED = 32  # pictures of a round
@@ -48,10 +48,11 @@ class ExportRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What to export. `most_lost` is in points of R@1; `force` keeps what loses more."""
+    """What to export. No engines: all that are installed. `most_lost` is in points of R@1;
+    `force` keeps what loses more."""
 
     precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-    engines: tuple[Engine, ...] = ("openvino", "onnxruntime")
+    engines: tuple[Engine, ...] = ()
     most_lost: float = 0.5
     force: bool = False
 
@@ -115,9 +116,11 @@ def export(
         ImportError: an extra is not installed.
         ValueError: there is nothing to judge with, or `out` holds other things.
     """
-    engines = [engine for engine in wanted.engines if not missing(engine)]
-    if not engines:
-        raise ImportError("no engine is installed: pip install 'tipr[openvino]' or 'tipr[onnx]'")
+    engines = wanted.engines or [engine for engine in ENGINES if not missing(engine)]
+    for engine in engines or ENGINES:
+        if missing(engine):
+            raise ImportError(f"{ENGINES[engine]} is not installed: "
+                              f"pip install 'tipr[{extra(engine)}]'")  # fmt: skip
     if min(map(len, sample.judging)) < _FEWEST:
         raise ValueError("there are too few pictures to judge with; give a folder with more")
     out = out.absolute()
@@ -146,10 +149,9 @@ def export(
 
 
 def readable(embedder: Embedder, paths: Sequence[Path], most: int) -> list[Picture]:
-    """Up to `most` of the pictures, evenly spread, without those that cannot be read."""
-    every = max(1, len(paths) // (2 * most))
+    """The first `most` of the pictures that can be read."""
     found: list[Picture] = []
-    for path in paths[::every]:
+    for path in paths:
         try:
             embedder.pixels([path])
         except UnreadableImage:
@@ -195,9 +197,9 @@ def _refused(
     lost: dict[str, Difference], most: float,
 ) -> str:  # fmt: skip
     name = f"{ENGINES[engine]} {precision}"
-    if lost:
-        worst = max(lost[metric].mean for metric in ("R1", "mAP"))
-        return f"{name} loses {worst:.2f} points, more than {most:g}" if worst > most else ""
+    worst = max((lost[metric].mean for metric in lost), default=-math.inf)
+    if worst > most:
+        return f"{name} loses {worst:.2f} points, more than {most:g}"
     means = [mean for mean, _ in cosines.values()]
     if all(mean >= LEAST_COSINE for mean in means):  # no NaN is
         return ""

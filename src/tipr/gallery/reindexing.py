@@ -7,10 +7,12 @@ keeps its record. The picture is read where its record says, or from the thumbna
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +21,7 @@ from PIL import Image
 
 from tipr.data.images import UnreadableImage, open_image
 from tipr.gallery import confidence
-from tipr.gallery.crops import File, embedded
+from tipr.gallery.crops import File, embedded, enough, hashed
 from tipr.gallery.gallery import MANIFEST, EmbedderLike, Gallery, GalleryError, manifest_for
 from tipr.gallery.indexing import Progress
 from tipr.gallery.local import LocalStore
@@ -29,6 +31,7 @@ from tipr.gallery.store import StoreError
 DRAFT = "reindex"
 LOCK = "reindex.lock"
 _BATCH = 64
+_OF_CONTENTS = re.compile("[0-9a-f]{32}")  # an id, as `hashed` gives it
 _STAY_BEHIND = (MANIFEST, confidence.NOTE)  # of the old model, or fitted to its vectors
 
 
@@ -80,17 +83,33 @@ def reindex(
 
 @contextmanager
 def _alone(path: Path) -> Generator[None]:
-    """One re-indexing of a gallery at a time; a process that dies lets go."""
-    lock = sqlite3.connect(path / LOCK, timeout=0, isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
+    """One re-indexing of a gallery at a time; a process that dies lets go.
+
+    Raises:
+        GalleryError: another one is at it, or the gallery may not be written.
+    """
+    with ExitStack() as stack:
+        try:
+            lock = sqlite3.connect(path / LOCK, timeout=0, isolation_level=None)
+            stack.enter_context(closing(lock)).execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            raise GalleryError(_not_locked(path, error)) from error
+        if not os.access(path / LOCK, os.W_OK):  # SQLite would lock out nobody, and not say so
+            raise GalleryError(_unwritable(path / LOCK, "it may only be read"))
         yield
-    except sqlite3.OperationalError as error:
-        raise GalleryError(
-            f"{path} is being indexed anew by another process; wait until it is done"
-        ) from error
-    finally:
-        lock.close()
+
+
+def _not_locked(path: Path, error: sqlite3.DatabaseError) -> str:
+    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+        return f"{path} is being indexed anew by another process; wait until it is done"
+    return _unwritable(path / LOCK, str(error))
+
+
+def _unwritable(lock: Path, reason: str) -> str:
+    return (
+        f"{lock} cannot be written ({reason}); let this user write it and its folder, see that the "
+        "disk is not full, and run the same command again"
+    )
 
 
 def _draft(gallery: Gallery, embedder: EmbedderLike) -> LocalStore:
@@ -145,7 +164,8 @@ def _add(
     records: Sequence[Record],
     done: Reindexed,
 ) -> None:
-    pictures = [(one, _picture(store, one, done)) for one in records]
+    at_least = enough(embedder, 0)
+    pictures = [(one, _picture(store, one, at_least, done)) for one in records]
     files = [(File(Path(one.path), one), picture) for one, picture in pictures if picture]
     lot = embedded(embedder, files, draft.width, thumbnails=0)
     made = {one.id for one in lot.records}
@@ -157,9 +177,15 @@ def _add(
     draft.add(lot.vectors, lot.records, [store.thumbnail(one.id) for one in lot.records])
 
 
-def _picture(store: LocalStore, record: Record, done: Reindexed) -> Image.Image | None:
+def _picture(
+    store: LocalStore, record: Record, at_least: tuple[int, int], done: Reindexed
+) -> Image.Image | None:
+    """The one that was indexed, perhaps reduced but not below (height, width)."""
     try:
-        return open_image(record.path)
+        picture = open_image(record.path, at_least=at_least)
+        if not _is_replaced(record):
+            return picture
+        reason = "another picture lies there now"
     except UnreadableImage as error:
         reason = error.reason
     small = store.thumbnail(record.id)
@@ -168,6 +194,14 @@ def _picture(store: LocalStore, record: Record, done: Reindexed) -> Image.Image 
         return None
     done.small += 1
     return Image.open(BytesIO(small)).convert("RGB")
+
+
+def _is_replaced(record: Record) -> bool:
+    """Whether the id is the hash of other contents; of files in archives that is not known."""
+    if "name" not in record.extra or not _OF_CONTENTS.fullmatch(record.id):
+        return False  # not made by indexing
+    now = hashed(Path(record.path)).record
+    return now is not None and now.id != record.id
 
 
 def _check_lost(done: Reindexed, drop_lost: bool) -> None:

@@ -8,7 +8,7 @@ gallery: retention and erasure decide what goes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
@@ -62,7 +62,7 @@ def _watch() -> Callable[..., Iterator[set[tuple[int, str]]]]:
     return watch  # ty: ignore[invalid-explicit-return]
 
 
-def _there(gallery: Gallery, roots: Sequence[Path]) -> dict[Path, str]:
+def _there(gallery: Gallery, roots: Sequence[Path]) -> Mapping[Path, str]:
     """A folder that is empty still has everything to come."""
     for root in roots:
         if not root.is_dir():
@@ -76,7 +76,7 @@ def _there(gallery: Gallery, roots: Sequence[Path]) -> dict[Path, str]:
 
 
 def _report(
-    gallery: Gallery, embedder: EmbedderLike, names: dict[Path, str], how: Indexing | None
+    gallery: Gallery, embedder: EmbedderLike, names: Mapping[Path, str], how: Indexing | None
 ) -> IndexReport:
     return index_files(gallery, embedder, names, how=how)
 

@@ -39,12 +39,17 @@ class Handle:
 
     @contextmanager
     def writing(self) -> Generator[Generation]:
-        """One transaction; waits for another writer, who may have put a new generation in use."""
+        """One transaction; waits for another writer, who may have put a new generation in use.
+
+        Raises:
+            StoreError: it cannot be written; nothing was changed.
+        """
         with self.lock:
             while True:
-                if self.now.database.limited:
+                if self.now.database.limited or self.now.file.limited:
                     self._reopen()
                 now = self.now
+                _check_writable(now)
                 with now.database.writing(lambda: self._stamp() == self._pointer) as ours:
                     if ours:
                         yield now
@@ -92,3 +97,12 @@ class Handle:
         except OSError:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
+
+
+def _check_writable(now: Generation) -> None:
+    """Before any row changes: the database may be written where the vectors may not."""
+    if now.file.limited:
+        raise StoreError(
+            f"{now.file.path} may not be written by this user; change its permissions, or its "
+            "owner, and run the same command again: no row was changed"
+        )

@@ -194,6 +194,7 @@ class LocalStore:
 
     def put_note(self, name: str, text: str | None) -> None:
         with self._handle.writing() as now:
+            self._handle.check_lineage(now)
             now.database.many("DELETE FROM notes WHERE name = ?", [(name,)])
             if text is not None:
                 now.database.many("INSERT INTO notes VALUES (?, ?)", [(name, text)])

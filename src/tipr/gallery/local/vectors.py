@@ -25,10 +25,13 @@ _LEAST = 256 * 2**20  # bytes that are always worth keeping
 
 
 class VectorFile:
-    """Rows of one width; `count` is asked for each time, because others append."""
+    """Rows of one width; `count` is asked for each time, because others append.
+
+    `limited` are files that this user may only read; nothing may be written to them.
+    """
 
     def __init__(self, path: Path, width: int, create: bool = False) -> None:
-        self.path, self.width = path, width
+        self.path, self.width, self.limited = path, width, False
         self._row = 4 * width
         binary = getattr(os, "O_BINARY", 0)
         try:
@@ -37,6 +40,7 @@ class VectorFile:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
             self._file = os.open(path, os.O_RDONLY | binary)  # to search is to read
+            self.limited = True
         self._map: mmap.mmap | None = None
         self._rows: Vectors = np.empty((0, width), np.float32)
 
