@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+Recompute = Literal["none", "norms", "blocks"]  # see `recomputed`
 
 
 class QuickGELU(nn.Module):
@@ -34,8 +36,13 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         """`visible` is True where a token (row) may look at another (column)."""
-        query, key, value = self._heads(x)
-        return self._mixed(query, key, value, visible)
+        return self.mixed(self.qkv(x), visible)
+
+    def mixed(
+        self, qkv: Float[Tensor, "B N E"], visible: Bool[Tensor, "B 1 M N"] | None
+    ) -> Float[Tensor, "B N D"]:
+        """`forward`, after the first of its two projections."""
+        return self._mixed(*self._heads(qkv), visible)
 
     def at(
         self,
@@ -44,15 +51,15 @@ class Attention(nn.Module):
         visible: Bool[Tensor, "B 1 1 N"] | None = None,
     ) -> Float[Tensor, "B D"]:
         """What `forward` gives at one place of each row."""
-        query, key, value = self._heads(x)
+        query, key, value = self._heads(self.qkv(x))
         rows = torch.arange(x.shape[0], device=x.device)
         return self._mixed(query[rows, :, place][:, :, None], key, value, visible)[:, 0]
 
-    def _heads(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, Tensor, Tensor]:
+    def _heads(self, qkv: Float[Tensor, "B N E"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (B, H, N, D / H)."""
-        count, length, width = x.shape
-        qkv = self.qkv(x).view(count, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        count, length, width = qkv.shape
+        each = qkv.view(count, length, 3, self.heads, width // (3 * self.heads))
+        query, key, value = each.permute(2, 0, 3, 1, 4)
         return query, key, value
 
     def _mixed(
@@ -107,7 +114,7 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, each added to what came in."""
 
-    recompute = False  # see `kept_or_not`
+    recompute: Recompute = "none"
 
     def __init__(self, width: int, heads: int, activation: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
@@ -121,7 +128,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None = None
     ) -> Float[Tensor, "B N D"]:
-        return kept_or_not(self, self._added, x, visible)
+        return recomputed(self, ("blocks",), self._added, x, visible)
 
     def at(
         self,
@@ -137,17 +144,46 @@ class Block(nn.Module):
     def _added(
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 M N"] | None
     ) -> Float[Tensor, "B N D"]:
-        x = x + self.attention(self.norm_attention(x), visible)
-        return x + self.feedforward(self.norm_feedforward(x))
+        x = x + attended(self, self.norm_attention, self.attention, x, visible)
+        return x + fed_forward(self, self.norm_feedforward, self.feedforward, x)
 
 
-def kept_or_not(block: nn.Module, work: Callable[..., Tensor], *inputs: Any) -> Tensor:
-    """`work(*inputs)`; where the block has `recompute`, training keeps nothing of how it came.
+def attended(
+    block: nn.Module, norm: nn.Module, attention: Any, x: Tensor, visible: Tensor | None
+) -> Tensor:
+    """The block's attention to what is normalised; what `norm` gave need not be kept."""
+    qkv = recomputed(block, ("norms",), in_turn(norm, attention.qkv), x)
+    return attention.mixed(qkv, visible)
+
+
+def fed_forward(block: nn.Module, norm: nn.Module, layers: nn.Module, x: Tensor) -> Tensor:
+    """The block's two layers of what is normalised; what `norm` and the activation gave need not
+    be kept."""
+    up, activation, down = layers.children()
+    hidden = recomputed(block, ("norms",), in_turn(norm, up), x)
+    return recomputed(block, ("norms",), in_turn(activation, down), hidden)
+
+
+def in_turn(*parts: nn.Module) -> Callable[[Tensor], Tensor]:
+    """One after the other."""
+
+    def work(x: Tensor) -> Tensor:
+        for part in parts:
+            x = part(x)
+        return x
+
+    return work
+
+
+def recomputed(
+    block: nn.Module, when: tuple[Recompute, ...], work: Callable[..., Tensor], *inputs: Any
+) -> Tensor:
+    """`work(*inputs)`; if the block's `recompute` is among `when`, training keeps the inputs alone.
 
     What the backward pass needs is then worked out again (Chen et al., arXiv:1604.06174), with the
-    same random draws.
+    same random draws. `norms` are cheap: the products that they go into are not done again.
     """
-    if block.recompute and block.training and torch.is_grad_enabled():
+    if block.recompute in when and block.training and torch.is_grad_enabled():
         return checkpoint(work, *inputs, use_reentrant=False)
     return work(*inputs)
 

@@ -61,8 +61,8 @@ def test_changes_reach_the_step(monkeypatch, tmp_path) -> None:
 
     monkeypatch.setattr("tipr.bench.subjects.train_step", noted)
     root = made_up(tmp_path / "data", 8)
-    measured("clip:tiny", root, 8, tmp_path, CPU, ("optim.chunk=3", "optim.recompute=true"))
-    assert set(seen) == {(3, frozenset({True}))}
+    measured("clip:tiny", root, 8, tmp_path, CPU, ("optim.chunk=3", "optim.recompute=blocks"))
+    assert set(seen) == {(3, frozenset({"blocks"}))}
 
 
 @pytest.mark.parametrize(("batches", "chunk"), [((), 4), ((2,), 4), ((8,), 0)])

@@ -130,7 +130,7 @@ def test_memory_is_of_a_process_of_its_own(root, tmp_path) -> None:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which all costs are known."""
-    mib = {(): 60, WAYS["recompute"]: 20}
+    mib = {(): 60, WAYS["recompute norms"]: 40, WAYS["recompute blocks"]: 20}
     monkeypatch.setattr(training_step, "peak_memory", lambda *a: mib[tuple(a[5])] * MIB)
     monkeypatch.setattr(training_step, "plain_memory", lambda *_: 80 * MIB)
     monkeypatch.setattr(training_step, "in_turn", _known_seconds)
@@ -141,7 +141,12 @@ def _known_seconds(works, rounds, device) -> dict[str, list[float]]:
     for work in works.values():
         work()
     slow = [1.0, 2.0, 4.0]  # a machine that becomes slower with every round
-    shares = {"plain": (1, 1, 1), "as it is": (0.8, 0.7, 0.9), "recompute": (1.1, 1.2, 1.0)}
+    shares = {
+        "plain": (1, 1, 1),
+        "as it is": (0.8, 0.7, 0.9),
+        "recompute norms": (1.0, 1.0, 1.0),
+        "recompute blocks": (1.1, 1.2, 1.0),
+    }
     return {w: [s * r for s, r in zip(slow, shares[w], strict=True)] for w in works}
 
 
@@ -153,11 +158,12 @@ def test_ratios_are_of_the_same_rounds(known, tmp_path) -> None:
         name="clip:tiny", way="as it is", seconds=1.4, plain_seconds=2.0, relative_time=0.8,
         memory=60 * MIB, plain_memory=80 * MIB, relative_memory=0.75,
     )  # fmt: skip
-    assert (found[1].way, found[1].relative_memory) == ("recompute", 0.25)
-    assert found[1].relative_time == pytest.approx(1.1)
+    assert (found[2].way, found[2].relative_memory) == ("recompute blocks", 0.25)
+    assert found[2].relative_time == pytest.approx(1.1)
     assert table(found).splitlines()[2:] == [
         "| clip:tiny | as it is | 1.400 s | 2.000 s | 0.80 | 60 | 80 | 0.75 |",
-        "| clip:tiny | recompute | 2.400 s | 2.000 s | 1.10 | 20 | 80 | 0.25 |",
+        "| clip:tiny | recompute norms | 2.000 s | 2.000 s | 1.00 | 40 | 80 | 0.50 |",
+        "| clip:tiny | recompute blocks | 2.400 s | 2.000 s | 1.10 | 20 | 80 | 0.25 |",
     ]
 
 
@@ -171,7 +177,17 @@ def test_the_ways_differ_in_what_is_computed_twice(known, monkeypatch) -> None:
     monkeypatch.setattr(training_step, "check_same_loss", lambda *_: None)
     monkeypatch.setattr("tipr.bench.subjects.train_step", noted)
     measure(["clip:tiny"], 8, 3, "cpu")
-    assert seen == [{False}, {True}]
+    assert seen == [{"none"}, {"norms"}, {"blocks"}]
+
+
+def test_freed_memory_goes_back_at_once_only_where_that_is_what_is_measured(
+    known, monkeypatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(training_step, "check_same_loss", lambda *_: None)
+    monkeypatch.setattr(training_step, "give_back", seen.append)
+    measure(["clip:tiny"], 8, 3, "cpu")
+    assert seen == [False, False, True, True]  # plain, as it is, norms, blocks
 
 
 def test_losses_that_differ_leave_a_method_out(known, monkeypatch) -> None:
@@ -184,7 +200,7 @@ def test_the_command_prints_json_or_a_table(known, capsys) -> None:
     words = "bench step --only clip:tiny,clip:none --batch 8 --steps 3 --device cpu"
     app(words.split())
     said = capsys.readouterr()
-    assert "| clip:tiny | recompute |" in said.out and "Batches of 8, 3 rounds; " in said.out
+    assert "| clip:tiny | recompute norms |" in said.out and "Batches of 8, 3 rounds; " in said.out
     assert "clip:none could not be measured: there is no experiment" in said.err
     app([*words.split(), "--json"])
     facts = json.loads(capsys.readouterr().out)

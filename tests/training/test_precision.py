@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
+from typing import get_args
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from batches import batch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from tipr.encoders.compact import Stem, stem
+from tipr.encoders.shared import SharedBlock
 from tipr.experiments import clip, clip_sdm, irra, ivt
 from tipr.methods.method import Method
 from tipr.training.checkpoint import State
@@ -21,7 +24,7 @@ from tipr.training.optimizer import build_optimizer
 from tipr.training.parallel import alone
 from tipr.training.precision import arithmetic, gradient_scaler, products_in
 from tipr.training.step import prepare, train_step
-from tipr.transformer import Block
+from tipr.transformer import Block, Recompute
 
 CPU = torch.device("cpu")
 DROPPING = replace(ivt.tiny().encoder, dropout=0.3, drop_path=0.5)
@@ -180,7 +183,7 @@ RECOMPUTED = [
 @pytest.mark.parametrize("experiment", RECOMPUTED, ids=["clip_sdm", "irra", "ivt", "dropping"])
 def test_recomputed_activations_give_the_same_losses_and_gradients(experiment, chunk) -> None:
     found = []
-    for recompute in (False, True):
+    for recompute in get_args(Recompute):
         method = built(experiment)
         config = replace(experiment.optim, recompute=recompute, chunk=chunk, algorithm="sgd")
         prepare(method, config)
@@ -189,41 +192,74 @@ def test_recomputed_activations_give_the_same_losses_and_gradients(experiment, c
         torch.manual_seed(3)
         terms = train_step(state, batch(), config)
         found.append((terms, {n: p.grad for n, p in method.named_parameters()}, torch.rand(())))
-    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+    for other in found[1:]:
+        torch.testing.assert_close(found[0], other, atol=0, rtol=0)
 
 
-def kept(block: Block, x: torch.Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward pass."""
-    sizes = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.nbytes), lambda t: t):
-        block(x)
-    return sum(sizes)
+def kept(block: nn.Module, x: torch.Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward pass, of what is not a weight."""
+    weights, sizes = {p.data_ptr() for p in block.parameters()}, {}
+
+    def noted(value: torch.Tensor) -> torch.Tensor:
+        if value.data_ptr() not in weights:
+            sizes[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(noted, lambda value: value):
+        held = block(x)  # held, so that no place in memory is counted as two
+    del held
+    return sum(sizes.values())
 
 
 def test_a_block_that_recomputes_keeps_next_to_nothing_and_only_in_training() -> None:
     block, x = Block(16, 2).train(), torch.randn(4, 8, 16, requires_grad=True)
     plain = kept(block, x)
-    block.recompute = True
+    block.recompute = "blocks"
     assert kept(block, x) <= x.nbytes < plain / 10
     assert kept(block.eval(), x) == plain
     with torch.no_grad():
         assert block(x).equal(block.train()(x))
 
 
-def test_every_block_of_a_method_recomputes_when_asked() -> None:
+@pytest.mark.parametrize("block", [Block(64, 2), SharedBlock(64, 2, 0.0), stem((16, 32))])
+def test_what_norms_and_activations_give_need_not_be_kept(block: nn.Module) -> None:
+    x = torch.randn(4, 3, 32, 64) if isinstance(block, Stem) else torch.randn(4, 32, 64)
+    x.requires_grad_()
+    given = (x, "image") if isinstance(block, SharedBlock) else (x,)
+    run = _Given(block, given)
+    plain = kept(run, x)
+    block.recompute = "norms"
+    assert kept(run, x) < 0.75 * plain
+
+
+class _Given(nn.Module):
+    """A module with all that it is called with."""
+
+    def __init__(self, module: nn.Module, given: tuple) -> None:
+        super().__init__()
+        self.module, self.given = module.train(), given
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        return self.module(*self.given)
+
+
+@pytest.mark.parametrize("recompute", ["norms", "blocks"])
+def test_every_block_of_a_method_recomputes_when_asked(recompute: Recompute) -> None:
     method = built(irra.tiny())
-    prepare(method, replace(irra.tiny().optim, recompute=True))
+    prepare(method, replace(irra.tiny().optim, recompute=recompute))
     parts = [part for part in method.modules() if hasattr(part, "recompute")]
-    assert all(part.recompute for part in parts)
+    assert {part.recompute for part in parts} == {recompute}
+    assert any(isinstance(part, Stem) for part in parts)
     towers = [part for part in method.encoder.modules() if part in parts]
     assert 0 < len(towers) < len(parts)  # the head's blocks too
     assert list(method.state_dict()) == list(built(irra.tiny()).state_dict())
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # dynamo's own
-def test_compiled_blocks_compute_the_same_and_are_saved_alike() -> None:
+@pytest.mark.parametrize("how", get_args(Recompute))
+def test_compiled_blocks_compute_the_same_and_are_saved_alike(how: Recompute) -> None:
     method, compiled = built(clip.tiny()), built(clip.tiny())
-    prepare(compiled, replace(clip.tiny().optim, compile=True, recompute=True), backend="eager")
+    prepare(compiled, replace(clip.tiny().optim, compile=True, recompute=how), backend="eager")
     blocks = [block for block in compiled.modules() if isinstance(block, Block)]
     assert blocks and all(block._compiled_call_impl is not None for block in blocks)
     losses = []

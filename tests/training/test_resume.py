@@ -55,7 +55,7 @@ EXPERIMENTS = {
         data=replace(clip.tiny().data, sampling=PersonBalanced(per_person=2)),
     ),
     "a scaler": replace(clip.tiny(), optim=replace(clip.tiny().optim, precision="fp16")),
-    "chunks": replace(clip.tiny(), optim=replace(clip.tiny().optim, chunk=5, recompute=True)),
+    "chunks": replace(clip.tiny(), optim=replace(clip.tiny().optim, chunk=5, recompute="norms")),
 }
 
 

@@ -32,7 +32,7 @@ class Peak:
 
 def ways(chunk: int) -> dict[str, tuple[str, ...]]:
     """What each way changes in an experiment."""
-    recompute, rows = "optim.recompute=true", f"optim.chunk={chunk}"
+    recompute, rows = "optim.recompute=blocks", f"optim.chunk={chunk}"
     return {
         "plain": (),
         "recompute": (recompute,),

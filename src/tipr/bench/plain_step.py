@@ -38,9 +38,14 @@ class PlainAttention(nn.Module):
         theirs = nn.MultiheadAttention(width, ours.heads, batch_first=True, device="meta")
         theirs.in_proj_weight, theirs.in_proj_bias = ours.qkv.parameters()
         theirs.out_proj.weight, theirs.out_proj.bias = ours.out.parameters()
-        self.theirs = theirs
+        self.theirs, self.qkv = theirs, nn.Identity()
 
     def forward(
+        self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 N N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        return self.mixed(x, visible)
+
+    def mixed(
         self, x: Float[Tensor, "B N D"], visible: Bool[Tensor, "B 1 N N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         padding, hidden = (None, None) if visible is None else _masks(visible)

@@ -17,12 +17,14 @@ import torch
 from tipr.bench.cost import in_turn
 from tipr.bench.memory import altered, peak_memory
 from tipr.bench.plain_step import check_same_loss, plain_memory, plain_step, plain_subject
-from tipr.bench.subjects import Subject, fed, made_up, subject
+from tipr.bench.subjects import fed, made_up, subject
 from tipr.embedder import pick_device
+from tipr.training.freed import give_back
 
 WAYS: dict[str, tuple[str, ...]] = {
     "as it is": (),
-    "recompute": ("optim.recompute=true",),
+    "recompute norms": ("optim.recompute=norms",),
+    "recompute blocks": ("optim.recompute=blocks",),
 }  # what each changes
 PLAIN = "plain"
 
@@ -103,16 +105,22 @@ def _seconds(
     """
     experiment = fed(name, root, batch, folder)
     plain = plain_subject(experiment, root, device)
-    works: dict[str, Callable[[], None]] = {PLAIN: lambda: _only_done(plain)}
+    works: dict[str, Callable[[], None]] = {PLAIN: _with_memory(False, lambda: plain_step(plain))}
     for way, changes in WAYS.items():
         ours = subject(altered(experiment, changes), root, device)
         check_same_loss(ours, plain)
-        works[way] = ours.step
+        works[way] = _with_memory(ours.experiment.optim.recompute != "none", ours.step)
     return in_turn(works, rounds, device)
 
 
-def _only_done(plain: Subject) -> None:
-    plain_step(plain)
+def _with_memory(given_back: bool, step: Callable[[], object]) -> Callable[[], None]:
+    """The step, with freed memory treated as it is where this way is the only one."""
+
+    def done() -> None:
+        give_back(given_back)
+        step()
+
+    return done
 
 
 def _step(name: str, way: str, seconds: dict[str, list[float]], memory: dict[str, int]) -> Step:

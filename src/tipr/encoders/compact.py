@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of, visible_only
-from tipr.transformer import Block, attention_to, chosen
+from tipr.transformer import Block, Recompute, attention_to, chosen, in_turn, recomputed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +100,25 @@ def blocks(width: int, heads: int, layers: int) -> nn.ModuleList:
     return nn.ModuleList(Block(width, heads) for _ in range(layers))
 
 
-def stem(channels: tuple[int, ...]) -> nn.Sequential:
+class Stem(nn.Sequential):
+    """Convolutions, each with a norm and an activation that training need not keep."""
+
+    recompute: Recompute = "none"
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        first, *rest = self
+        x = first(input)
+        for start in range(0, len(rest), 3):  # norm, activation and the next convolution
+            x = recomputed(self, ("norms", "blocks"), in_turn(*rest[start : start + 3]), x)
+        return x
+
+
+def stem(channels: tuple[int, ...]) -> Stem:
     """Halves the picture once for each number of channels."""
     layers: list[nn.Module] = []
     for before, after in zip((3, *channels), channels, strict=False):
         layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(1, after), nn.GELU()]
-    tower = nn.Sequential(*layers)
+    tower = Stem(*layers)
     for weight in tower.parameters():
         if weight.ndim == 4:  # twice as fast on CPUs
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)

@@ -20,7 +20,16 @@ from torch import Tensor, nn
 
 from tipr.encoders.compact import stem
 from tipr.encoders.encoder import Encoded, Encoder, Modality, parameters_of, visible_only
-from tipr.transformer import Attention, DropPath, attention_to, chosen, kept_or_not
+from tipr.transformer import (
+    Attention,
+    DropPath,
+    Recompute,
+    attended,
+    attention_to,
+    chosen,
+    fed_forward,
+    recomputed,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +151,7 @@ class SharedEncoder(Encoder):
 class SharedBlock(nn.Module):
     """Attention and norms for both modalities, a feed-forward for each."""
 
-    recompute = False  # see `kept_or_not`
+    recompute: Recompute = "none"
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()
@@ -160,7 +169,7 @@ class SharedBlock(nn.Module):
         modality: Modality,
         visible: Bool[Tensor, "B 1 N N"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        return kept_or_not(self, self._added, x, modality, visible)
+        return recomputed(self, ("blocks",), self._added, x, modality, visible)
 
     def first(
         self,
@@ -183,8 +192,10 @@ class SharedBlock(nn.Module):
         modality: Modality,
         visible: Bool[Tensor, "B 1 N N"] | None,
     ) -> Float[Tensor, "B N D"]:
-        x = x + self.drop_path(self.attention(self.norm_attention(x), visible))
-        return x + self.drop_path(self.feedforward[modality](self.norm_feedforward(x)))
+        mixed = attended(self, self.norm_attention, self.attention, x, visible)
+        x = x + self.drop_path(mixed)
+        fed = fed_forward(self, self.norm_feedforward, self.feedforward[modality], x)
+        return x + self.drop_path(fed)
 
 
 class PictureEmbedding(nn.Module):

@@ -16,6 +16,7 @@ from tipr.data.pool import ImagePool
 from tipr.data.sampling import PersonBalanced, Sampling, Shuffled, UpToPerPerson
 from tipr.encoders.catalogue import EncoderConfig
 from tipr.methods.method import MethodConfig
+from tipr.transformer import Recompute
 
 Algorithm = Literal["adamw", "adam", "sgd"]
 Precision = Literal["auto", "full", "bf16", "fp16", "mixed"]
@@ -64,7 +65,7 @@ class OptimConfig:
     validate_every: int = 1  # epochs
     chunk: int = 0  # rows the encoder sees at a time (`training/cached.py`); 0 is the whole batch
     sharded: bool = False  # parameters are shared out between processes (torchrun, FSDP2)
-    recompute: bool = False  # of each transformer block's activations; slower, with less memory
+    recompute: Recompute = "none"  # in the backward pass: norms and activations, or whole blocks
     compile: bool = False  # the encoder's blocks (torch.compile); seldom worth it on CPUs
     save_minutes: float = 10.0  # between checkpoints; each epoch's end has one too
 
@@ -76,7 +77,8 @@ class OptimConfig:
         if self.half_weights and self.epsilon < 1e-4:
             raise ValueError("optim.half_weights needs optim.epsilon of 1e-4 or more (published: "
                              "1e-3): half precision holds no smaller second moments")  # fmt: skip
-        for name, kind in (("algorithm", Algorithm), ("precision", Precision)):
+        choices = (("algorithm", Algorithm), ("precision", Precision), ("recompute", Recompute))
+        for name, kind in choices:
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(f"optim.{name} is one of {', '.join(get_args(kind))}")
 

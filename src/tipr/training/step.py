@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from tipr.data.pairs import Batch
+from tipr.encoders.compact import Stem
 from tipr.encoders.encoder import Encoder
 from tipr.encoders.shared import SharedBlock
 from tipr.training.cached import in_chunks
 from tipr.training.checkpoint import State
 from tipr.training.experiment import OptimConfig
+from tipr.training.freed import give_back
 from tipr.training.precision import arithmetic
 from tipr.transformer import Block
 
@@ -21,8 +23,11 @@ SMALLEST_SCALE = 2.0**-10  # losses that overflow even then do so for another re
 
 def prepare(method: nn.Module, config: OptimConfig, backend: str = "inductor") -> None:
     """Tells every block how to be computed; the blocks of encoders may be compiled too."""
-    for block in _blocks(method):
-        block.recompute = config.recompute
+    for part in method.modules():
+        if isinstance(part, Block | SharedBlock | Stem):
+            part.recompute = config.recompute
+    if config.recompute != "none":
+        give_back(True)
     if config.compile:
         encoders = [part for part in method.modules() if isinstance(part, Encoder)]
         for block in {block for encoder in encoders for block in _blocks(encoder)}:
