@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from tipr.cli.options import Flag, Json, Out
+from tipr.cli.options import Flag, Into, Json, Out, told
 
 if TYPE_CHECKING:
     from tipr.embedder import Embedder
@@ -35,6 +34,7 @@ def export(  # noqa: PLR0913 - one parameter for each flag
     engine: Annotated[list[Engine] | None, Parameter(negative=())] = None,
     most_lost: float = 0.5,
     force: Flag = False,
+    into: Into = None,
     as_json: Json = False,
 ) -> None:
     """Make a model quicker on CPUs: graphs for OpenVINO and ONNX Runtime in 32, 16 and 8 bits.
@@ -73,13 +73,12 @@ def export(  # noqa: PLR0913 - one parameter for each flag
     )  # fmt: skip
     embedder = Embedder.load(model, "cpu", runtime="pytorch")
     judged = exported(embedder, out, wanted, _sample(embedder, crops, data), _announce)
-    if as_json:
-        facts = {"model": str(out), "of": embedder.fingerprint}
-        print(json.dumps({**facts, "ways": [asdict(one) for one in judged]}))
-        return
-    print(_table(judged))
-    first = Embedder.load(out, "cpu").runtime.name
-    print(f"\n{out}: {first} computes the vectors on this machine")
+    ways = [asdict(one) for one in judged]
+    facts = {"model": str(out), "of": embedder.fingerprint, "ways": ways}
+    told(_table(judged), into, facts if as_json else None)
+    if not as_json:
+        first = Embedder.load(out, "cpu").runtime.name
+        print(f"\n{out}: {first} computes the vectors on this machine")
 
 
 def _sample(embedder: Embedder, crops: Path | None, data: Path | None) -> Sample:
