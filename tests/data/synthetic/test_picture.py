@@ -244,3 +244,15 @@ def test_passers_by_change_the_backdrop_only() -> None:
     crowds = [add_passers_by(backdrop, 40, [sprite], Rng("crowd", i)) for i in range(8)]
     assert not backdrop.any()
     assert sum(crowd.any() for crowd in crowds) >= 6
+
+
+def test_tags_tell_what_each_pixel_shows_and_change_no_pixel(hard: Studio) -> None:
+    subject = prepare(sample_identity(3, 1))
+    plain, told = (hard.shot(subject, Rng(9, "tags"), 2, with_tags=tags) for tags in (False, True))
+    assert plain.jpeg == told.jpeg and plain.tags is None and told.tags is not None
+    assert told.tags.shape == told.pixels.shape[:2]
+    counts = np.bincount(told.tags.ravel(), minlength=len(TAGS))
+    seen = {tag: count for tag, count in told.visible.items() if count >= 100}
+    assert len(seen) >= 2
+    for tag, count in seen.items():
+        assert counts[TAGS.index(tag)] == pytest.approx(count, rel=0.1)

@@ -19,7 +19,7 @@ from tipr.data.synthetic.lighting import (
 from tipr.data.synthetic.palette import DECODE, ENCODE
 from tipr.data.synthetic.pose import Pose
 from tipr.data.synthetic.raster import NOTHING, rasterise
-from tipr.data.synthetic.shading import SAMPLES, Light, Surface, Texels, shade
+from tipr.data.synthetic.shading import SAMPLES, Light, Surface, Texels, shade, tell
 from tipr.data.synthetic.skinning import Bound, bind
 from tipr.data.synthetic.tags import TAGS
 
@@ -107,6 +107,24 @@ def portray(
     )
     light = Light(camera.sun_colour, camera.sky_colour)
     return Portrait(subject, frame, posed.positions, x, y, nearest, lit, light)
+
+
+def tagged(portrait: Portrait, opacity: Bytes) -> Bytes:
+    """Which of `TAGS` each pixel (h, w) shows past a cover of that opacity; 0 is not the person."""
+    tags = np.zeros(portrait.size, np.uint8)
+    own = portrait.subject
+    tell(
+        portrait.nearest,
+        portrait.x,
+        portrait.y,
+        portrait.lit,
+        own.surface,
+        own.texels,
+        portrait.light,
+        opacity,
+        tags,
+    )
+    return tags
 
 
 def paint(portrait: Portrait, backdrop: Bytes, opacity: Bytes) -> tuple[Bytes, Longs]:

@@ -133,6 +133,32 @@ def _shaded(face, px, py, x, y, lit, surface, texels, light, averaged, result):
 
 
 @kernel
+def tell(
+    nearest: Ints,
+    x: Floats,
+    y: Floats,
+    lit: Floats,
+    surface: Surface,
+    texels: Texels,
+    light: Light,
+    cover: Bytes,
+    tags: Bytes,
+) -> None:
+    """Fill `tags` (h, w) with what each pixel shows of the person, by the sample at its lower
+    right; it stays as it is beside the person and behind what covers more than half."""
+    half, result = np.float32(0.5), np.zeros(3, np.float32)
+    height, width = tags.shape
+    for row in range(height):
+        for column in range(width):
+            i, j = row * SAMPLES + 1, column * SAMPLES + 1
+            face = nearest[i, j]
+            if face >= 0 and cover[row, column] < 128:
+                px, py = np.float32(j) + half, np.float32(i) + half
+                texel = _shaded(face, px, py, x, y, lit, surface, texels, light, False, result)
+                tags[row, column] = texels.tags[texel]
+
+
+@kernel
 def shade(
     nearest: Ints,
     x: Floats,

@@ -37,7 +37,7 @@ from tipr.data.synthetic.occluders import (
     sprite_from,
     stand_in_front,
 )
-from tipr.data.synthetic.portrait import Box, Portrait, Subject, paint, portray, prepare
+from tipr.data.synthetic.portrait import Box, Portrait, Subject, paint, portray, prepare, tagged
 from tipr.data.synthetic.pose import Pose, sample_pose
 from tipr.data.synthetic.rng import Rng
 from tipr.data.synthetic.shading import COUNTS_PER_PIXEL
@@ -61,6 +61,7 @@ class Shot:
 
     `view` names where the camera stands, the side word saying which way the person faces in the
     picture; `box` is left, top, right, bottom of the person; `pixels` are those before JPEG.
+    `tags` (h, w) number what each pixel shows, where that was asked for.
     """
 
     jpeg: bytes
@@ -72,6 +73,7 @@ class Shot:
     pose: Pose
     box: Box
     pixels: Bytes
+    tags: Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,15 @@ class Studio:
         self._by_day = _passers_by(seed, night=False)
         self._by_night = _passers_by(seed, night=True)
 
-    def shot(self, subject: Subject, rng: Rng, camera: int, yaw: float | None = None) -> Shot:
+    def shot(
+        self,
+        subject: Subject,
+        rng: Rng,
+        camera: int,
+        yaw: float | None = None,
+        *,
+        with_tags: bool = False,
+    ) -> Shot:
         """A picture of the subject by one camera, from `yaw` around the person or from anywhere.
 
         Yaw is 0 in front, positive towards the person's left, in radians. A picture that shows
@@ -105,13 +115,18 @@ class Studio:
             raise ValueError(f"camera {camera} does not exist; choose 0 to {CAMERAS - 1}")
         key = rng.bits()
         for attempt in range(_TRIES):
-            shot = self._take(subject, (key, attempt), self.cameras[camera], yaw)
+            shot = self._take(subject, (key, attempt), self.cameras[camera], yaw, with_tags)
             if _shows_enough(shot):
                 break
         return shot
 
     def _take(
-        self, subject: Subject, key: tuple[int, int], camera: Camera, yaw: float | None
+        self,
+        subject: Subject,
+        key: tuple[int, int],
+        camera: Camera,
+        yaw: float | None,
+        with_tags: bool,
     ) -> Shot:
         setting = _sample_setting(camera, self.level, Rng(*key, "setting"), yaw)
         view = look_at(camera, setting.yaw, setting.distance, subject.identity.height)
@@ -141,6 +156,7 @@ class Studio:
             pose=pose,
             box=portrait.box,
             pixels=pixels,
+            tags=tagged(portrait, cover.opacity) if with_tags else None,
         )
 
     def _cover(self, portrait: Portrait, camera: Camera, rng: Rng) -> Cover:
